@@ -1,0 +1,61 @@
+# Everything a newcomer needs: `make run` and `make test`. Plain `make` lists the rest.
+
+PYTHON ?= python3
+UV := UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=.venv .tools/bin/uv
+INSTALL := $(UV) pip install -q
+COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
+BIN := .venv/bin
+
+# An environment whose interpreter has gone (moved, upgraded) is made anew.
+BROKEN := $(if $(realpath $(BIN)/python),,always)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint format lock clean always
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
+		awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+
+run: .venv/.base ## Start everything on 127.0.0.1:8000 (BUGTRACKER_PORT changes it)
+	@exec $(BIN)/bugtracker serve
+
+test: lint ## Run the linters, the type checker and all tests (ARGS="-k login" narrows)
+	@exec $(BIN)/pytest -n auto --cov --cov-report=term $(if $(ARGS),$(ARGS),--cov-fail-under=90)
+
+lint: .venv/.dev ## Run the linters and the type checker only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/.dev ## Format the code and repair what ruff can repair
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: .tools/uv.txt ## Compile requirements/*.txt (UPGRADE=--upgrade takes newer versions)
+	cd requirements && for name in uv build base; do \
+		$(subst .tools,../.tools,$(COMPILE)) $$name.in -o $$name.txt || exit; done
+	cd requirements && $(subst .tools,../.tools,$(COMPILE)) -c base.txt dev.in -o dev.txt
+
+clean: ## Remove the environment, tools and caches (the data in .local stay)
+	rm -rf .venv .tools .tox .mypy_cache .ruff_cache .hypothesis .schemathesis *.egg-info
+	rm -f .coverage .coverage.*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.tools/uv.txt: requirements/uv.txt scripts/bootstrap
+	@PYTHON="$(PYTHON)" scripts/bootstrap
+	@touch $@
+
+# The stamps: installed is what the lock files said when the stamp was made.
+.venv/.base: requirements/base.txt requirements/build.txt pyproject.toml .tools/uv.txt $(BROKEN)
+	@PYTHON="$(PYTHON)" scripts/bootstrap
+	@echo "make: installing the locked requirements" >&2
+	@$(INSTALL) --require-hashes -r requirements/base.txt -r requirements/build.txt
+	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: requirements/dev.txt .venv/.base
+	@echo "make: installing what the tests need" >&2
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
