@@ -1,0 +1,225 @@
+"""Loads the hand-written contract once and bundles it into one document.
+
+The files below ``openapi/`` refer to each other by relative file references. Bundling turns every
+reference to a component that the root names into ``#/components/…``, so that client generators
+see the names, and inlines path items. Everything else reads the resulting :class:`Contract`.
+"""
+
+import copy
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+import yaml
+
+from bugtracker import __version__
+from bugtracker.settings import PROJECT_ROOT
+
+ROOT_FILE = PROJECT_ROOT / "openapi" / "bugtracker.yaml"
+METHODS = ("get", "put", "post", "delete", "patch")
+
+Json = Any
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML as JSON sees it: dates stay strings."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:timestamp"]
+    for first, rules in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of an operation, its schema still holding ``#/components`` references."""
+
+    name: str
+    location: Literal["path", "query", "header"]
+    required: bool
+    schema: Json
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What the program needs to know of one operation of the contract."""
+
+    id: str
+    method: str
+    path: str
+    tags: tuple[str, ...]
+    permission: str | None
+    """``x-permission``: None exactly for public operations."""
+    rate_limit: str | None
+    """``x-rate-limit``: the name of a limit of its own."""
+    parameters: tuple[Parameter, ...]
+    body: Json | None
+    """Schema of the JSON body, None where there is none."""
+    body_required: bool
+    media_types: tuple[str, ...]
+    raw: Json
+    """The operation as it stands in the bundled document."""
+
+
+class Contract:
+    """The bundled document and the operations in it."""
+
+    def __init__(self, document: Json) -> None:
+        self.document = document
+        self.operations = {operation.id: operation for operation in _operations(document)}
+
+    @cached_property
+    def json_bytes(self) -> bytes:
+        """The document as served at ``/openapi.json``."""
+        return orjson.dumps(self.document)
+
+    @cached_property
+    def yaml_bytes(self) -> bytes:
+        """The document as served at ``/openapi.yaml``."""
+        text: str = yaml.safe_dump(self.document, sort_keys=False, allow_unicode=True, width=100)
+        return text.encode()
+
+    @cached_property
+    def etag(self) -> str:
+        """Changes exactly when the document does."""
+        return f'"{hashlib.sha256(self.json_bytes).hexdigest()[:32]}"'
+
+    @cached_property
+    def methods_by_path(self) -> dict[str, frozenset[str]]:
+        """The methods (upper case) of each path template."""
+        found: dict[str, set[str]] = {}
+        for operation in self.operations.values():
+            found.setdefault(operation.path, set()).add(operation.method.upper())
+        return {path: frozenset(methods) for path, methods in found.items()}
+
+    def for_connexion(self) -> Json:
+        """A copy without error responses.
+
+        Connexion refuses handlers' plain results where an operation documents several media
+        types, and it has no use for the errors: ours are made elsewhere.
+        """
+        document = copy.deepcopy(self.document)
+        for item in document["paths"].values():
+            for method in METHODS:
+                if method in item:
+                    responses = item[method]["responses"]
+                    item[method]["responses"] = {
+                        status: response
+                        for status, response in responses.items()
+                        if status.startswith("2")
+                    } or {"default": {"description": "see the contract"}}
+        return document
+
+    def resolve(self, node: Json) -> Json:
+        """The node itself, or what its ``$ref`` points to."""
+        while isinstance(node, dict) and "$ref" in node:
+            node = _at(self.document, node["$ref"].removeprefix("#"))
+        return node
+
+
+def load_contract(root: Path = ROOT_FILE) -> Contract:
+    """Reads and bundles the contract below ``root``; raises on a reference that leads nowhere."""
+    return Contract(_Bundler(root).bundle())
+
+
+class _Bundler:
+    def __init__(self, root: Path) -> None:
+        self._root = root.resolve()
+        self._files: dict[Path, Json] = {}
+        self._names: dict[tuple[Path, str], str] = {}
+
+    def bundle(self) -> Json:
+        document = copy.deepcopy(self._file(self._root))
+        document["info"]["version"] = __version__
+        index = document.get("components", {})
+        for kind, entries in index.items():
+            for name, node in entries.items():
+                if "$ref" in node:
+                    self._names[self._target(self._root, node["$ref"])] = (
+                        f"#/components/{kind}/{name}"
+                    )
+        document["components"] = {
+            kind: {name: self._definition(node) for name, node in entries.items()}
+            for kind, entries in index.items()
+        }
+        document["paths"] = {
+            path: self._definition(node) for path, node in document["paths"].items()
+        }
+        return document
+
+    def _definition(self, node: Json) -> Json:
+        """An entry of the root's index, with its own reference followed."""
+        if set(node) != {"$ref"}:
+            return self._rewrite(node, self._root)
+        file, pointer = self._target(self._root, node["$ref"])
+        return self._rewrite(_at(self._file(file), pointer), file)
+
+    def _rewrite(self, node: Json, file: Path) -> Json:
+        if isinstance(node, list):
+            return [self._rewrite(item, file) for item in node]
+        if not isinstance(node, dict):
+            return node
+        reference = node.get("$ref")
+        if isinstance(reference, str):
+            return {"$ref": self._named(file, reference)}
+        return {key: self._rewrite(value, file) for key, value in node.items()}
+
+    def _named(self, file: Path, reference: str) -> str:
+        if file == self._root and reference.startswith("#/components/"):
+            return reference
+        target = self._target(file, reference)
+        if target not in self._names:
+            raise ValueError(f"{file.name}: {reference} is not a component that the root names")
+        return self._names[target]
+
+    def _target(self, file: Path, reference: str) -> tuple[Path, str]:
+        name, _, pointer = reference.partition("#")
+        return (file.parent / name).resolve() if name else file, pointer
+
+    def _file(self, path: Path) -> Json:
+        if path not in self._files:
+            self._files[path] = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506
+        return self._files[path]
+
+
+def _at(node: Json, pointer: str) -> Json:
+    for part in pointer.strip("/").split("/"):
+        node = node[part.replace("~1", "/").replace("~0", "~")]
+    return node
+
+
+def _operations(document: Json) -> Iterator[Operation]:
+    for path, item in document["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield _operation(document, path, method, item[method])
+
+
+def _operation(document: Json, path: str, method: str, raw: Json) -> Operation:
+    content = raw.get("requestBody", {}).get("content", {})
+    bodies = [media["schema"] for media in content.values()]
+    if raw.get("x-public") is not True and "x-permission" not in raw:
+        raise ValueError(f"{raw['operationId']} has neither x-permission nor x-public")
+    return Operation(
+        id=raw["operationId"],
+        method=method,
+        path=path,
+        tags=tuple(raw.get("tags", ())),
+        permission=raw.get("x-permission"),
+        rate_limit=raw.get("x-rate-limit"),
+        parameters=tuple(_parameter(document, node) for node in raw.get("parameters", ())),
+        body=bodies[0] if bodies else None,
+        body_required=raw.get("requestBody", {}).get("required", False),
+        media_types=tuple(content),
+        raw=raw,
+    )
+
+
+def _parameter(document: Json, node: Json) -> Parameter:
+    node = _at(document, node["$ref"].removeprefix("#")) if "$ref" in node else node
+    return Parameter(node["name"], node["in"], node.get("required", False), node["schema"])
