@@ -1,0 +1,246 @@
+"""Errors a client can meet, and their one form: problem+json (RFC 9457).
+
+Code raises an :class:`AppError` subclass; :func:`problem` turns it into the document. ``code`` is
+stable and never translated, ``detail`` says what to change. Each code is documented in the
+contract, and a test compares the two lists both ways.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import orjson
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing wrong with a request, and its place.
+
+    ``pointer`` is a JSON pointer into the body, ``parameter`` the name of a query, path or header
+    parameter; one of them is set. ``code`` is the schema keyword that failed, or our own word.
+    """
+
+    code: str
+    detail: str
+    pointer: str | None = None
+    parameter: str | None = None
+
+    def as_dict(self) -> dict[str, str]:
+        place = (
+            {"pointer": self.pointer} if self.parameter is None else {"parameter": self.parameter}
+        )
+        return {
+            **{k: v for k, v in place.items() if v is not None},
+            "code": self.code,
+            "detail": self.detail,
+        }
+
+
+class AppError(Exception):
+    """A refusal that the client is told about. Subclasses fix status, code and title."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    title: ClassVar[str]
+    commits: ClassVar[bool] = False
+    """True where the refusal must leave a trace: the transaction is committed, then answered."""
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        errors: Sequence[Violation] = (),
+        headers: Mapping[str, str] | None = None,
+        **extensions: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+        self.extensions = extensions
+
+
+def problem(error: AppError, request_id: str) -> dict[str, Any]:
+    """The problem document of an error."""
+    document: dict[str, Any] = {
+        "type": f"urn:bugtracker:problem:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "code": error.code,
+        "detail": error.detail,
+        "request_id": request_id,
+    }
+    if error.errors:
+        document["errors"] = [violation.as_dict() for violation in error.errors]
+    document.update(error.extensions)
+    return document
+
+
+def problem_bytes(error: AppError, request_id: str) -> bytes:
+    """The problem document, encoded."""
+    return orjson.dumps(problem(error, request_id))
+
+
+def all_errors() -> Iterator[type[AppError]]:
+    """Every concrete error class, for the contract tests."""
+    pending = [AppError]
+    while pending:
+        for child in pending.pop().__subclasses__():
+            pending.append(child)
+            yield child
+
+
+# 400: the request breaks the contract
+
+
+class RequestInvalid(AppError):
+    status, code, title = 400, "request_invalid", "The request is not valid"
+
+
+class RequestMalformed(AppError):
+    """The bytes are not an HTTP request we can read: encoding, framing, JSON syntax."""
+
+    status, code, title = 400, "request_malformed", "The request cannot be read"
+
+
+class CursorInvalid(AppError):
+    status, code, title = 400, "cursor_invalid", "The cursor is not valid"
+
+
+# 401, 403, 404: who are you, may you, does it exist for you
+
+
+class AuthenticationRequired(AppError):
+    status, code, title = 401, "authentication_required", "Authentication is required"
+
+
+class TokenInvalid(AppError):
+    status, code, title = 401, "token_invalid", "The access token is not valid"
+
+
+class CredentialsInvalid(AppError):
+    status, code, title = 401, "credentials_invalid", "Wrong account or password"
+
+
+class RefreshTokenInvalid(AppError):
+    status, code, title = 401, "refresh_token_invalid", "The refresh token is not valid"
+
+
+class RefreshTokenReused(RefreshTokenInvalid):
+    """Same answer as any bad refresh token; the revoked family must be committed."""
+
+    commits = True
+
+
+class EmailNotVerified(AppError):
+    status, code, title = 403, "email_not_verified", "The e-mail address is not verified yet"
+
+
+class PermissionDenied(AppError):
+    status, code, title = 403, "permission_denied", "You may not do this"
+
+
+class OrganisationRequired(AppError):
+    status, code, title = 403, "organisation_required", "The session has no organisation"
+
+
+class OriginNotAllowed(AppError):
+    status, code, title = 403, "origin_not_allowed", "This origin is not allowed"
+
+
+class ResourceNotFound(AppError):
+    status, code, title = 404, "resource_not_found", "Not found"
+
+
+class MethodNotAllowed(AppError):
+    status, code, title = 405, "method_not_allowed", "The method is not allowed here"
+
+
+class NotAcceptable(AppError):
+    status, code, title = 406, "not_acceptable", "No acceptable representation"
+
+
+# 409: the state forbids it
+
+
+class IssueTransitionNotAllowed(AppError):
+    status, code, title = 409, "issue_transition_not_allowed", "This status change is not allowed"
+
+
+class IssueCommentRequired(AppError):
+    status, code, title = 409, "issue_comment_required", "A critical issue needs a comment to close"
+
+
+class ProjectArchived(AppError):
+    status, code, title = 409, "project_archived", "The project is archived"
+
+
+class ProjectNameTaken(AppError):
+    status, code, title = 409, "project_name_taken", "The project name is taken"
+
+
+class ProjectKeyTaken(AppError):
+    status, code, title = 409, "project_key_taken", "The project key is taken"
+
+
+class UsernameTaken(AppError):
+    status, code, title = 409, "username_taken", "The username is taken"
+
+
+# 4xx, the rest
+
+
+class RequestTimeout(AppError):
+    status, code, title = 408, "request_timeout", "The request took too long to arrive"
+
+
+class PreconditionFailed(AppError):
+    status, code, title = 412, "precondition_failed", "Somebody changed it in the meantime"
+
+
+class BodyTooLarge(AppError):
+    status, code, title = 413, "body_too_large", "The request body is too large"
+
+
+class UriTooLong(AppError):
+    status, code, title = 414, "uri_too_long", "The request target is too long"
+
+
+class MediaTypeNotSupported(AppError):
+    status, code, title = 415, "media_type_not_supported", "The media type is not supported"
+
+
+class AssigneeInvalid(AppError):
+    status, code, title = 422, "assignee_invalid", "This person cannot be assigned"
+
+
+class ContentInvalid(AppError):
+    status, code, title = 422, "content_invalid", "Nothing is left of the text"
+
+
+class VerificationTokenInvalid(AppError):
+    status, code, title = 422, "verification_token_invalid", "The link is not valid any more"
+
+
+class PasswordTooWeak(AppError):
+    status, code, title = 422, "password_too_weak", "The password is too weak"
+
+
+class RateLimitExceeded(AppError):
+    status, code, title = 429, "rate_limit_exceeded", "Too many requests"
+
+
+# 5xx
+
+
+class InternalError(AppError):
+    status, code, title = 500, "internal_error", "Something went wrong on our side"
+
+    def __init__(self) -> None:
+        super().__init__("The error has been logged. Quote the request id when you report it.")
+
+
+class ServiceUnavailable(AppError):
+    status, code, title = 503, "service_unavailable", "The service is temporarily unavailable"

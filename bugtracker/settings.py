@@ -1,0 +1,147 @@
+"""Every setting of the program, read from the environment once.
+
+``DATABASE_URL`` and ``REDIS_URL`` keep the names every platform uses; everything else is
+prefixed ``BUGTRACKER_``. ``bugtracker check`` prints what is in force and what is wrong.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from limits import RateLimitItem, parse
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """Configuration of one process. Durations are seconds unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="BUGTRACKER_", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    # Where things are.
+    database_url: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("database_url", "DATABASE_URL")
+    )
+    """The API's connection. Absent: a private embedded PostgreSQL in ``local_dir``."""
+    owner_database_url: SecretStr | None = None
+    """The schema owner's connection, for migrations; default ``database_url``."""
+    redis_url: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("redis_url", "REDIS_URL")
+    )
+    """Shared rate limits. Absent: limits are counted in this process."""
+    local_dir: Path = PROJECT_ROOT / ".local"
+    """Embedded database, mails and the generated secret live here."""
+
+    # Serving.
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    public_url: str | None = None
+    """Base of every link we send or print, and issuer of our tokens; never taken from a Host
+    header. Default: ``http://{host}:{port}``."""
+    links_url: str | None = None
+    """Page behind mailed links; default ``{public_url}/links/``."""
+    threads: int = Field(16, ge=1, le=256)
+    """Handler threads; the connection pool has as many connections."""
+    run_worker: bool | None = None
+    """Run the job worker inside ``serve``. Default: only with the embedded database."""
+    shutdown_grace: int = Field(10, ge=0)
+
+    # Edge.
+    cors_origins: CommaSeparated = ()
+    trusted_proxies: CommaSeparated = ()
+    """Addresses or networks whose X-Forwarded-For is believed."""
+    max_body_bytes: int = Field(1_048_576, ge=1024)
+    body_timeout: float = Field(30, gt=0)
+    rate_limit_per_ip: str = "100/minute"
+    rate_limit_login: str = "5/minute"
+
+    # Secrets and tokens.
+    secret_key: SecretStr | None = None
+    """Master key (at least 32 characters). The embedded default generates one in ``local_dir``."""
+    access_token_seconds: int = Field(900, ge=1)
+    refresh_token_seconds: int = Field(7 * 86400, ge=1)
+    session_seconds: int = Field(30 * 86400, ge=1)
+    """The longest a login lasts, however often it is refreshed."""
+    verification_token_seconds: int = Field(86400, ge=1)
+    bcrypt_cost: int = Field(12, ge=4, le=16)
+    hashing_threads: int = Field(2, ge=1)
+
+    # Tenancy.
+    open_organisation: str | None = None
+    """Slug of the organisation that registrations without ``org_name`` join as developer."""
+
+    # Mail.
+    smtp_host: str | None = None
+    smtp_port: int = 25
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_starttls: bool = False
+    mail_from: str = "Bugtracker <bugtracker@localhost>"
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "console"] = "json"
+
+    @field_validator("cors_origins", "trusted_proxies", mode="before")
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("rate_limit_per_ip", "rate_limit_login")
+    @classmethod
+    def _is_a_rate_limit(cls, value: str) -> str:
+        try:
+            parse(value)
+        except ValueError as error:
+            raise ValueError(f"{value!r} is not a rate such as 100/minute") from error
+        return value
+
+    @field_validator("public_url", "links_url")
+    @classmethod
+    def _has_no_trailing_slash(cls, value: str | None) -> str | None:
+        return value.rstrip("/") if value else value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 32:
+            raise ValueError("must have at least 32 characters")
+        return value
+
+    @model_validator(mode="after")
+    def _outside_the_embedded_default_secrets_are_given(self) -> "Settings":
+        if self.database_url is not None and self.secret_key is None:
+            raise ValueError("BUGTRACKER_SECRET_KEY is required when DATABASE_URL is set")
+        return self
+
+    @property
+    def embedded(self) -> bool:
+        """Whether this process uses the private embedded PostgreSQL."""
+        return self.database_url is None
+
+    @cached_property
+    def per_ip_limit(self) -> RateLimitItem:
+        """The limit of all requests of one client address."""
+        return parse(self.rate_limit_per_ip)
+
+    @property
+    def mail_dir(self) -> Path:
+        """Where mails are written when no SMTP host is configured."""
+        return self.local_dir / "mail"
+
+    @property
+    def links_base(self) -> str:
+        """The page that mailed links open; the token follows as ``#token=…``."""
+        return self.links_url or f"{self.base_url}/links"
+
+    @property
+    def base_url(self) -> str:
+        """Where clients find us."""
+        return self.public_url or f"http://{self.host}:{self.port}"
