@@ -1,0 +1,111 @@
+"""The database: one engine per process, one transaction per request, the tenant set in it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Connection, Engine, NullPool, Select, create_engine, event, text
+from sqlalchemy.orm import Session, SessionTransaction
+
+Rows = Select[*tuple[Any, ...]]
+"""A statement that selects the columns of an answer."""
+
+APP_ROLE = "bugtracker_app"
+
+# Every connection acts as the API's role, so row-level security applies even where the login
+# is the schema's owner. The job queue has a schema of its own.
+SESSION_OPTIONS = {
+    "role": APP_ROLE,
+    "search_path": "public,jobs",
+    "timezone": "UTC",
+    "statement_timeout": "15s",
+    "lock_timeout": "8s",
+    "idle_in_transaction_session_timeout": "30s",
+}
+
+SET_TENANT = text(
+    "SELECT set_config('app.org_id', :org_id, true),"
+    " set_config('app.account_id', :account_id, true)"
+)
+
+
+def libpq_options(options: dict[str, str]) -> str:
+    """The ``options`` connection parameter that sets these at session start."""
+    return " ".join(f"-c {name}={value}" for name, value in options.items())
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+class Database:
+    """The API's connections. Threads share it; a Session belongs to one thread."""
+
+    def __init__(self, url: str, *, pool_size: int) -> None:
+        self.engine: Engine = create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=5,
+            # Statements in error messages must not show what people wrote.
+            hide_parameters=True,
+            json_serializer=_json,
+            json_deserializer=orjson.loads,
+            connect_args={"options": libpq_options(SESSION_OPTIONS), "connect_timeout": 5},
+        )
+        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for single statements outside any tenant; no transaction around them."""
+        with self._autocommit.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def transaction(
+        self, *, org_id: UUID | None = None, account_id: UUID | None = None
+    ) -> Iterator[Session]:
+        """One transaction in a tenant: commits at the end, rolls back on any exception."""
+        session = self.session(org_id=org_id, account_id=account_id)
+        try:
+            yield session
+            session.commit()
+        finally:
+            session.close()
+
+    def session(self, *, org_id: UUID | None = None, account_id: UUID | None = None) -> Session:
+        """A session whose transactions each begin with the tenant set. The caller ends it."""
+        session = Session(
+            self.engine, expire_on_commit=False, info={"tenant": (org_id, account_id)}
+        )
+        event.listen(session, "after_begin", _set_tenant)
+        return session
+
+    def close(self) -> None:
+        """Closes the pooled connections."""
+        self.engine.dispose()
+
+
+def _set_tenant(session: Session, _: SessionTransaction, connection: Connection) -> None:
+    apply_tenant(connection, *session.info["tenant"])
+
+
+def apply_tenant(connection: Connection, org_id: UUID | None, account_id: UUID | None) -> None:
+    """Sets whose rows row-level security shows, until the transaction ends."""
+    connection.execute(
+        SET_TENANT, {"org_id": str(org_id or ""), "account_id": str(account_id or "")}
+    )
+
+
+def enter_tenant(session: Session, org_id: UUID | None, account_id: UUID | None = None) -> None:
+    """Moves a running transaction into a tenant: login, the worker and set-up need it."""
+    session.flush()
+    session.info["tenant"] = (org_id, account_id)
+    apply_tenant(session.connection(), org_id, account_id)
+
+
+def owner_engine(url: str) -> Engine:
+    """Connections as the schema's owner, for migrations and administration."""
+    return create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 5})

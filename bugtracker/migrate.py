@@ -1,0 +1,65 @@
+"""Brings the schema to its newest version, and tells whether it is there."""
+
+from functools import cache
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, make_url, text
+from sqlalchemy.engine import URL
+
+from bugtracker.db import APP_ROLE, owner_engine
+from bugtracker.settings import PROJECT_ROOT
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(PROJECT_ROOT / "migrations"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+@cache
+def head_revision() -> str:
+    """The newest revision this code knows."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    if head is None:
+        raise RuntimeError("there are no migrations")
+    return head
+
+
+def current_revision(connection: Connection) -> str | None:
+    """The revision the database is at, or None when it has no schema yet."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def migrate(owner_url: str, api_url: str | None = None) -> tuple[str | None, str]:
+    """Runs the outstanding migrations in one transaction; safe to call from many at once.
+
+    Grants the API's role to the login of ``api_url`` when that is not the owner itself.
+    Returns the revision before and after.
+    """
+    engine = owner_engine(owner_url)
+    with engine.begin() as connection:
+        before = current_revision(connection)
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        after = current_revision(connection)
+        _grant_api_role(connection, make_url(api_url) if api_url else None)
+    engine.dispose()
+    return before, after or ""
+
+
+def _grant_api_role(connection: Connection, api: URL | None) -> None:
+    login = api.username if api else None
+    owner = connection.scalar(text("SELECT current_user"))
+    if login is None or login == owner:
+        return
+    is_member = connection.scalar(
+        text("SELECT pg_has_role(:login, :role, 'SET')"), {"login": login, "role": APP_ROLE}
+    )
+    if not is_member:
+        quoted = connection.dialect.identifier_preparer.quote(login)
+        connection.execute(text(f"GRANT {APP_ROLE} TO {quoted}"))

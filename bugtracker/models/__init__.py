@@ -1,0 +1,35 @@
+"""Columns, and the rules of a single object."""
+
+from bugtracker.models.account import (
+    Account,
+    Credential,
+    OneTimeToken,
+    RefreshToken,
+    Session,
+    SigningKey,
+    Username,
+)
+from bugtracker.models.base import Base
+from bugtracker.models.comment import Comment
+from bugtracker.models.event import Event
+from bugtracker.models.issue import Issue, IssueDocument
+from bugtracker.models.organisation import Member, Organisation
+from bugtracker.models.project import Project
+
+__all__ = [
+    "Account",
+    "Base",
+    "Comment",
+    "Credential",
+    "Event",
+    "Issue",
+    "IssueDocument",
+    "Member",
+    "OneTimeToken",
+    "Organisation",
+    "Project",
+    "RefreshToken",
+    "Session",
+    "SigningKey",
+    "Username",
+]

@@ -1,0 +1,62 @@
+"""The append-only record of every change."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bugtracker.models.base import Base
+
+
+class Event(Base):
+    """One change: who did what to which resource, with old and new values.
+
+    ``changes`` maps a field to ``[old, new]``. ``number`` is given after commit by the sequencer.
+    An event outside any organisation (a login without one) belongs to ``account_id``.
+    """
+
+    __tablename__ = "events"
+    __table_args__ = (
+        CheckConstraint(
+            "org_id IS NOT NULL OR account_id IS NOT NULL", name="events_belong_somewhere"
+        ),
+        Index("events_org_id_number_key", "org_id", "number", unique=True),
+        Index(
+            "events_unnumbered_idx",
+            "org_id",
+            "id",
+            postgresql_where=text("number IS NULL AND org_id IS NOT NULL"),
+        ),
+        Index(
+            "events_by_issue_idx",
+            "org_id",
+            "issue_id",
+            "created_at",
+            "id",
+            postgresql_where=text("issue_id IS NOT NULL"),
+        ),
+        Index("events_by_resource_idx", "org_id", "resource_id", "resource_version"),
+        Index(
+            "events_by_account_idx",
+            "account_id",
+            "id",
+            postgresql_where=text("account_id IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    org_id: Mapped[UUID | None] = mapped_column(ForeignKey("organisations.id", ondelete="CASCADE"))
+    number: Mapped[int | None] = mapped_column(BigInteger)
+    action: Mapped[str] = mapped_column(Text)
+    actor_id: Mapped[UUID | None]
+    account_id: Mapped[UUID | None]
+    resource_type: Mapped[str] = mapped_column(Text)
+    resource_id: Mapped[UUID]
+    resource_version: Mapped[int | None]
+    project_id: Mapped[UUID | None]
+    issue_id: Mapped[UUID | None]
+    changes: Mapped[dict[str, Any]]
+    request_id: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]

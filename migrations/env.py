@@ -1,0 +1,18 @@
+"""Alembic's entry. The program runs migrations itself (``bugtracker migrate``)."""
+
+from alembic import context
+from sqlalchemy import text
+
+from bugtracker.models import Base
+
+
+def run() -> None:
+    """Migrates over the connection that ``bugtracker.migrate`` hands in."""
+    connection = context.config.attributes["connection"]
+    # One migration at a time, however many instances start at once.
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('bugtracker.migrate'))"))
+    context.configure(connection=connection, target_metadata=Base.metadata)
+    context.run_migrations()
+
+
+run()
