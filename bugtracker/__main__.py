@@ -1,0 +1,5 @@
+"""``python -m bugtracker``."""
+
+from bugtracker.cli import main
+
+main()

@@ -1,0 +1,69 @@
+"""Puts the application together. Nothing else does."""
+
+from functools import partial
+
+from connexion.middleware import ConnexionMiddleware
+from connexion.middleware.routing import RoutingMiddleware
+from connexion.middleware.security import SecurityMiddleware
+from connexion.resolver import Resolver
+from starlette.types import ASGIApp
+
+from bugtracker.backend import FlaskBackend
+from bugtracker.contract import Contract, load_contract
+from bugtracker.db import Database
+from bugtracker.edge import Edge
+from bugtracker.jobs.queue import Queue
+from bugtracker.middleware import ProblemMiddleware, ValidationMiddleware
+from bugtracker.pages import Pages
+from bugtracker.paths import PathIndex
+from bugtracker.routing import handlers_of
+from bugtracker.runtime import Runtime
+from bugtracker.security.authentication import bearer_handler
+from bugtracker.security.keys import KeyStore
+from bugtracker.security.passwords import Hasher
+from bugtracker.security.secrets import Keyring
+from bugtracker.settings import Settings
+
+
+def create_runtime(settings: Settings) -> Runtime:
+    """The shared services of a process. ``database_url`` and ``secret_key`` must be set by now."""
+    if settings.database_url is None or settings.secret_key is None:
+        raise ValueError("database_url and secret_key are required")
+    db = Database(settings.database_url.get_secret_value(), pool_size=settings.threads + 4)
+    keyring = Keyring(settings.secret_key.get_secret_value())
+    return Runtime(
+        settings=settings,
+        db=db,
+        keyring=keyring,
+        keys=KeyStore(db, keyring),
+        hasher=Hasher(settings, keyring),
+        queue=Queue(),
+    )
+
+
+def create_app(runtime: Runtime, contract: Contract | None = None) -> ASGIApp:
+    """The ASGI application: edge → pages → Connexion (problems, routing, security, validation)
+    → Flask views."""
+    contract = contract or load_contract()
+    paths = PathIndex(contract)
+    pages = Pages(_connexion(runtime, contract, paths), contract, runtime.settings)
+    return Edge(pages, runtime.settings, methods_of=pages.methods_of(paths.methods))
+
+
+def _connexion(runtime: Runtime, contract: Contract, paths: PathIndex) -> ASGIApp:
+    handlers = handlers_of(contract)
+    middleware = ConnexionMiddleware(
+        FlaskBackend(contract, handlers, runtime),
+        import_name="bugtracker",
+        middlewares=[
+            partial(ProblemMiddleware, paths=paths),
+            RoutingMiddleware,
+            SecurityMiddleware,
+            partial(ValidationMiddleware, contract=contract),
+        ],
+        security_map={"bearer": bearer_handler(runtime, contract.operations)},
+        resolver=Resolver(handlers.__getitem__),
+    )
+    middleware.add_api(contract.for_connexion())
+    app: ASGIApp = middleware
+    return app

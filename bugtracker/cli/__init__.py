@@ -1,0 +1,47 @@
+"""The ``bugtracker`` command."""
+
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from bugtracker import __version__
+from bugtracker.cli.data import import_group, seed
+from bugtracker.cli.people import create_user
+from bugtracker.cli.serving import check, migrate, serve, worker
+from bugtracker.embedded import EmbeddedPostgresError
+
+
+class _Commands(click.Group):
+    """Turns what an operator can mend into one line and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ValidationError as error:
+            lines = [f"  {_variable(item['loc'])}: {item['msg']}" for item in error.errors()]
+            raise click.ClickException("wrong settings:\n" + "\n".join(lines)) from None
+        except EmbeddedPostgresError as error:
+            raise click.ClickException(str(error)) from None
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    """The environment variable behind a field; rules over several fields have none."""
+    if not location:
+        return "settings"
+    name = str(location[0]).upper()
+    return name if name in ("DATABASE_URL", "REDIS_URL") else f"BUGTRACKER_{name}"
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="bugtracker")
+def main() -> None:
+    """A multi-tenant bug tracker API.
+
+    Without DATABASE_URL every command uses a private embedded PostgreSQL in .local/, which is
+    started and stopped as needed. Settings come from the environment; see `bugtracker check`.
+    """
+
+
+for command in (serve, worker, migrate, check, seed, import_group, create_user):
+    main.add_command(command)

@@ -1,0 +1,154 @@
+"""Commands that run the program: serve, worker, migrate, check."""
+
+import asyncio
+import signal
+from contextlib import ExitStack
+
+import click
+import uvicorn
+from sqlalchemy.exc import OperationalError
+
+from bugtracker.app import create_app, create_runtime
+from bugtracker.db import owner_engine
+from bugtracker.http_server import server_config
+from bugtracker.jobs.worker import WorkerThread, run_worker
+from bugtracker.launch import DEMO_SLUG, database_environment, owner_url, runtime_for
+from bugtracker.logs import configure_logging
+from bugtracker.migrate import current_revision, head_revision
+from bugtracker.migrate import migrate as run_migrations
+from bugtracker.runtime import Runtime
+from bugtracker.seeding import DEMO_PASSWORD, demo_logins, seed_demo
+from bugtracker.services.readiness import checks
+from bugtracker.settings import Settings
+
+
+@click.command()
+def serve() -> None:
+    """Serve the API on BUGTRACKER_HOST:BUGTRACKER_PORT (127.0.0.1:8000).
+
+    With the embedded database: migrates, makes a demo organisation the first time, and runs the
+    job worker inside.
+    """
+    settings = Settings()
+    configure_logging(settings)
+    with ExitStack() as stack:
+        runtime = stack.enter_context(runtime_for(settings))
+        demo = settings.embedded and seed_demo(runtime)
+        _warn_unless_ready(runtime)
+        server = _server(runtime)
+        if runtime.settings.run_worker:
+            worker_thread = WorkerThread(runtime)
+            worker_thread.start()
+            stack.callback(worker_thread.stop)
+        click.echo(_banner(runtime, demo=settings.embedded, fresh=demo), err=True)
+        server.run()
+        if not server.started:
+            raise click.ClickException("the server did not start; see the log above")
+
+
+def _server(runtime: Runtime) -> uvicorn.Server:
+    settings = runtime.settings
+    config = server_config(
+        create_app(runtime),
+        host=settings.host,
+        port=settings.port,
+        timeout_graceful_shutdown=settings.shutdown_grace,
+    )
+    return uvicorn.Server(config)
+
+
+def _warn_unless_ready(runtime: Runtime) -> None:
+    failed = [part for part, result in checks(runtime.db).items() if result != "ok"]
+    if failed:
+        click.echo(f"Warning: not ready ({', '.join(failed)}); run `bugtracker migrate`?", err=True)
+
+
+def _banner(runtime: Runtime, *, demo: bool, fresh: bool) -> str:
+    base = runtime.settings.base_url
+    lines = ["", f"Bugtracker    {base}", f"Documentation {base}/docs"]
+    if demo:
+        made = "made just now" if fresh else "kept from before"
+        lines += [
+            f"Mails         {runtime.settings.mail_dir}",
+            f"Demo logins   organisation {DEMO_SLUG!r} ({made}), password {DEMO_PASSWORD!r}:",
+            *(f"              {email} ({role})" for email, role in demo_logins()),
+        ]
+    return "\n".join([*lines, "Ctrl-C stops everything.", ""])
+
+
+@click.command()
+def worker() -> None:
+    """Run queued jobs (mails, clearing up) until interrupted."""
+    settings = Settings()
+    configure_logging(settings)
+    with runtime_for(settings) as runtime:
+        asyncio.run(_work_until_signalled(runtime))
+
+
+async def _work_until_signalled(runtime: Runtime) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run_worker(runtime, stop)
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database's schema to the newest version.
+
+    Connects as BUGTRACKER_OWNER_DATABASE_URL, else as DATABASE_URL, and grants the API's rights
+    to the login of DATABASE_URL.
+    """
+    with database_environment(Settings()) as settings:
+        api_url = settings.database_url.get_secret_value() if settings.database_url else None
+        try:
+            before, after = run_migrations(owner_url(settings), api_url)
+        except OperationalError as error:
+            raise click.ClickException(f"cannot reach the database: {error.orig}") from None
+        done = "is already at" if before == after else f"migrated from {before or 'nothing'} to"
+        click.echo(f"The schema {done} {after}.")
+
+
+@click.command()
+def check() -> None:
+    """Check the configuration: settings, secrets, database, schema, roles.
+
+    Exit code 1 when something would keep the program from working.
+    """
+    with database_environment(Settings()) as settings:
+        runtime = create_runtime(settings)
+        for name, value in settings.model_dump().items():
+            click.echo(f"{name:28} {value}")
+        click.echo("")
+        problems = _problems(runtime)
+        runtime.db.close()
+    for problem in problems:
+        click.echo(f"problem: {problem}", err=True)
+    if problems:
+        raise SystemExit(1)
+    click.echo("All is well.")
+
+
+def _problems(runtime: Runtime) -> list[str]:
+    found = checks(runtime.db)
+    if found["database"] != "ok":
+        return ["the database cannot be reached or refuses the role bugtracker_app"]
+    if found["migrations"] != "ok":
+        return [f"the schema is not at {head_revision()}; run `bugtracker migrate`"]
+    try:
+        runtime.keys.signing()
+    except ValueError as error:
+        return [f"the signing keys: {error}"]
+    return _owner_problems(runtime.settings)
+
+
+def _owner_problems(settings: Settings) -> list[str]:
+    engine = owner_engine(owner_url(settings))
+    try:
+        with engine.connect() as connection:
+            current_revision(connection)
+    except OperationalError as error:
+        return [f"the owner's connection: {error.orig}"]
+    finally:
+        engine.dispose()
+    return []

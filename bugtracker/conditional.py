@@ -1,0 +1,62 @@
+"""Conditional requests: one ETag for every item, ``If-None-Match`` and ``If-Match``."""
+
+import hashlib
+import re
+
+from sqlalchemy import select
+
+from bugtracker.context import Context
+from bugtracker.errors import PreconditionFailed, RequestInvalid, Violation
+from bugtracker.models import Event
+from bugtracker.models.base import Versioned
+
+TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e]*)"')
+HASH_LENGTH = 16
+
+
+def etag(version: int, representation: bytes) -> str:
+    """The row's version, and a hash that differs between representations of the same row."""
+    digest = hashlib.blake2b(representation, digest_size=HASH_LENGTH // 2).hexdigest()
+    return f'"v{version}-{digest}"'
+
+
+def not_modified(if_none_match: str | None, tag: str) -> bool:
+    """Whether the client already has this representation."""
+    if if_none_match is None:
+        return False
+    return if_none_match.strip() == "*" or tag.strip('"') in TAG.findall(if_none_match)
+
+
+def check_if_match(ctx: Context, item: Versioned, resource_id: object) -> None:
+    """412 unless ``If-Match`` is absent or names the row's version.
+
+    Call with the row locked, so that of many writers with one tag exactly one passes.
+    """
+    header = ctx.headers.get("if-match")
+    if header is None or header.strip() == "*":
+        return
+    tags = TAG.findall(header)
+    if not tags:
+        violation = Violation(
+            "format", 'must be an ETag such as "v3-…", or *', parameter="If-Match"
+        )
+        raise RequestInvalid("If-Match is not an entity tag.", errors=[violation])
+    versions = {int(m[1]) for tag in tags if (m := re.match(r"v(\d{1,9})(?:-|$)", tag))}
+    if item.version not in versions:
+        raise PreconditionFailed(
+            f"It is at version {item.version} now; read it again and repeat your change.",
+            current_version=item.version,
+            changed_fields=_changed_since(ctx, resource_id, max(versions, default=0)),
+        )
+
+
+def _changed_since(ctx: Context, resource_id: object, version: int) -> list[str]:
+    """Names of the fields that changed after a version."""
+    rows = ctx.session.scalars(
+        select(Event.changes).where(
+            Event.org_id == ctx.org_id,
+            Event.resource_id == resource_id,
+            Event.resource_version > version,
+        )
+    )
+    return sorted({field for changes in rows for field in changes})

@@ -1,0 +1,96 @@
+"""What a handler is given, and what it gives back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from bugtracker.contract import Operation
+from bugtracker.db import Database
+from bugtracker.errors import AuthenticationRequired, OrganisationRequired
+from bugtracker.runtime import Runtime
+from bugtracker.security.principal import Principal
+
+
+@dataclass
+class Context:
+    """One request, validated: everything a handler may use.
+
+    ``session`` is opened on first use and is the request's one transaction; the wrapper commits.
+    ``path`` and ``query`` hold coerced parameters (defaults filled in), ``body`` the parsed JSON.
+    """
+
+    runtime: Runtime
+    operation: Operation
+    caller: Principal | None
+    now: datetime
+    request_id: str
+    client_ip: str
+    user_agent: str | None
+    target: str
+    """Path of the request, for links."""
+    query: Mapping[str, Any]
+    given_query: Mapping[str, Any]
+    """``query`` without the defaults: what the client itself wrote."""
+    headers: Mapping[str, str]
+    """Validated header parameters, by their lower-case name."""
+    body: Any = None
+
+    @property
+    def db(self) -> Database:
+        """For the few mechanisms that step out of the request's transaction."""
+        return self.runtime.db
+
+    @cached_property
+    def session(self) -> Session:
+        """The request's transaction, in the caller's tenant."""
+        org_id = self.caller.org_id if self.caller else None
+        account_id = self.caller.account_id if self.caller else None
+        return self.runtime.db.session(org_id=org_id, account_id=account_id)
+
+    def commit(self) -> None:
+        """Commits the request's transaction, if one was begun."""
+        if "session" in self.__dict__:
+            self.session.commit()
+
+    def close(self) -> None:
+        """Ends the request's transaction; what was not committed is undone."""
+        if "session" in self.__dict__:
+            self.session.close()
+
+    @property
+    def principal(self) -> Principal:
+        """The authenticated caller; 401 where there is none."""
+        if self.caller is None:
+            raise AuthenticationRequired("Send an access token: Authorization: Bearer …")
+        return self.caller
+
+    @property
+    def org_id(self) -> UUID:
+        """The caller's organisation; 403 for a session without one."""
+        if self.principal.org_id is None:
+            raise OrganisationRequired("Create or join an organisation, then refresh with org_id.")
+        return self.principal.org_id
+
+    @property
+    def user_id(self) -> UUID:
+        """The caller as a person in the organisation."""
+        return self.principal.account_id
+
+
+@dataclass
+class Reply:
+    """What a handler answers with.
+
+    ``version`` marks an item: the reply then carries an ETag and honours ``If-None-Match``.
+    ``no_store`` is for answers with secrets.
+    """
+
+    body: Any = None
+    status: int = 200
+    version: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)

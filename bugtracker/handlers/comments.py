@@ -1,0 +1,31 @@
+"""Comments: list, add, read, edit. There is no delete."""
+
+from bugtracker.context import Context, Reply
+from bugtracker.handlers.items import created, item
+from bugtracker.paging import paginate
+from bugtracker.queries import comments as queries
+from bugtracker.queries import issues
+from bugtracker.security.scoping import not_found
+from bugtracker.serializers import tracker as serializers
+from bugtracker.services import comments as service
+
+
+def list_comments(ctx: Context, issue_id: str) -> Reply:
+    """GET /api/issues/{issue_id}/comments"""
+    html = ctx.query["render"] == "html"
+    page = paginate(ctx, queries.listed(ctx, issue_id), queries.SORTS)
+    if not page.rows and ctx.session.execute(issues.one(ctx, issue_id)).first() is None:
+        raise not_found("issue")
+    return page.reply(ctx, lambda row: serializers.comment(row, html=html))
+
+
+def create_comment(ctx: Context, issue_id: str) -> Reply:
+    """POST /api/issues/{issue_id}/comments"""
+    comment = service.create_comment(ctx, issue_id)
+    return created(comment, serializers.comment(comment), f"/api/comments/{comment.id}")
+
+
+def update_comment(ctx: Context, comment_id: str) -> Reply:
+    """PATCH /api/comments/{comment_id}"""
+    comment = service.update_comment(ctx, comment_id)
+    return item(comment, serializers.comment(comment))

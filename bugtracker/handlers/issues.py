@@ -1,0 +1,50 @@
+"""Issues: list, create, read, edit, history."""
+
+from uuid import UUID
+
+from bugtracker.context import Context, Reply
+from bugtracker.handlers.items import created, item
+from bugtracker.paging import paginate
+from bugtracker.queries import history, projects
+from bugtracker.queries import issues as queries
+from bugtracker.security.scoping import not_found
+from bugtracker.serializers import tracker as serializers
+from bugtracker.services import issues as service
+
+
+def list_issues(ctx: Context, project_id: str) -> Reply:
+    """GET /api/projects/{project_id}/issues"""
+    html = ctx.query["render"] == "html"
+    page = paginate(ctx, *queries.listed(ctx, UUID(project_id)))
+    if not page.rows and ctx.session.execute(projects.one(ctx, project_id)).first() is None:
+        raise not_found("project")
+    return page.reply(ctx, lambda row: serializers.issue(row, html=html))
+
+
+def create_issue(ctx: Context, project_id: str) -> Reply:
+    """POST /api/projects/{project_id}/issues"""
+    issue, project = service.create_issue(ctx, project_id)
+    body = serializers.issue(issue, project_key=project.key)
+    return created(issue, body, f"/api/issues/{issue.id}")
+
+
+def get_issue(ctx: Context, issue_id: str) -> Reply:
+    """GET /api/issues/{issue_id}"""
+    row = ctx.session.execute(queries.one(ctx, issue_id)).one_or_none()
+    if row is None:
+        raise not_found("issue")
+    return item(row, serializers.issue(row, html=ctx.query["render"] == "html"))
+
+
+def update_issue(ctx: Context, issue_id: str) -> Reply:
+    """PATCH /api/issues/{issue_id}"""
+    issue, project = service.update_issue(ctx, issue_id)
+    return item(issue, serializers.issue(issue, project_key=project.key))
+
+
+def list_issue_history(ctx: Context, issue_id: str) -> Reply:
+    """GET /api/issues/{issue_id}/history"""
+    page = paginate(ctx, history.listed(ctx, issue_id), history.SORTS)
+    if not page.rows and ctx.session.execute(queries.one(ctx, issue_id)).first() is None:
+        raise not_found("issue")
+    return page.reply(ctx, serializers.history_entry)

@@ -1,0 +1,41 @@
+"""Reading comments."""
+
+from uuid import UUID
+
+from sqlalchemy import select
+
+from bugtracker.context import Context
+from bugtracker.db import Rows
+from bugtracker.models import Comment, Issue, Project
+from bugtracker.paging import Sorts, time_sort
+from bugtracker.security.scoping import in_same_project, issue_named
+
+COLUMNS = (
+    Comment.id,
+    Comment.issue_id,
+    Comment.author_id,
+    Comment.content,
+    Comment.created_at,
+    Comment.updated_at,
+    Comment.version,
+)
+
+SORTS = Sorts(
+    by={"created_at": time_sort(Comment.created_at)}, identity=Comment.id, default="created_at"
+)
+
+
+def listed(ctx: Context, issue_ref: str) -> Rows:
+    """The comments of an issue, named by id or key."""
+    issue = (
+        select(Issue.id)
+        .join(Project, in_same_project())
+        .where(Issue.org_id == ctx.org_id, issue_named(issue_ref))
+        .scalar_subquery()
+    )
+    return select(*COLUMNS).where(Comment.org_id == ctx.org_id, Comment.issue_id == issue)
+
+
+def one(ctx: Context, comment_id: str) -> Rows:
+    """The comment of this id in the caller's organisation."""
+    return select(*COLUMNS).where(Comment.org_id == ctx.org_id, Comment.id == UUID(comment_id))

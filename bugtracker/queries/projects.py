@@ -1,0 +1,51 @@
+"""Reading projects."""
+
+from uuid import UUID
+
+from sqlalchemy import func, or_, select
+
+from bugtracker.context import Context
+from bugtracker.db import Rows
+from bugtracker.models import Project
+from bugtracker.paging import Sort, Sorts, time_sort
+
+COLUMNS = (
+    Project.id,
+    Project.key,
+    Project.name,
+    Project.description,
+    Project.created_by_id,
+    Project.is_archived,
+    Project.created_at,
+    Project.updated_at,
+    Project.version,
+)
+
+SORTS = Sorts(
+    by={
+        "name": Sort(func.lower(Project.name)),
+        "created_at": time_sort(Project.created_at),
+        "updated_at": time_sort(Project.updated_at),
+    },
+    identity=Project.id,
+    default="-created_at",
+)
+
+
+def one(ctx: Context, project_id: str) -> Rows:
+    """The project of this id in the caller's organisation."""
+    return select(*COLUMNS).where(Project.org_id == ctx.org_id, Project.id == UUID(project_id))
+
+
+def listed(ctx: Context) -> Rows:
+    """The caller's projects, by ``search`` (name, key or description) and ``is_archived``."""
+    statement = select(*COLUMNS).where(Project.org_id == ctx.org_id)
+    if (archived := ctx.query["is_archived"]) is not None:
+        statement = statement.where(Project.is_archived == archived)
+    if (search := ctx.query["search"]) is not None:
+        # An organisation has tens of projects: reading them all is cheaper than an index.
+        columns = (Project.name, Project.key, Project.description)
+        statement = statement.where(
+            or_(*(column.icontains(search, autoescape=True) for column in columns))
+        )
+    return statement

@@ -1,0 +1,119 @@
+"""The way from an operation to its handler: one transaction, one context, one reply."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flask
+import orjson
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from bugtracker.clock import utc_now
+from bugtracker.conditional import etag, not_modified
+from bugtracker.context import Context, Reply
+from bugtracker.contract import Contract, Operation
+from bugtracker.db_errors import as_app_error
+from bugtracker.errors import PROBLEM_MEDIA_TYPE, AppError, problem_bytes
+from bugtracker.middleware import ValidatedRequest
+from bugtracker.runtime import Runtime
+
+Handler = Callable[..., Reply]
+
+
+def handlers_of(contract: Contract) -> dict[str, Handler]:
+    """The handler of each operation: function ``operationId`` in ``handlers/<first tag>.py``."""
+    return {operation.id: _handler(operation) for operation in contract.operations.values()}
+
+
+def _handler(operation: Operation) -> Handler:
+    module = importlib.import_module(f"bugtracker.handlers.{operation.tags[0]}")
+    handler: Handler = getattr(module, operation.id)
+    return handler
+
+
+class Endpoint:
+    """A Flask view around one handler.
+
+    Opens nothing itself: the context's session begins on first use, is committed after the
+    handler and rolled back on a refusal, unless the refusal says that its trace must stay.
+    """
+
+    def __init__(
+        self, operation: Operation, handler: Handler, runtime: Runtime, defaults: Mapping[str, Any]
+    ) -> None:
+        self._operation = operation
+        self._handler = handler
+        self._runtime = runtime
+        self._defaults = dict(defaults)
+        # Flask and flask-limiter tell views apart by these.
+        self.__name__ = self.__qualname__ = operation.id
+
+    def __call__(self, **_: str) -> flask.Response:
+        scope = flask.request.environ["asgi.scope"]
+        request: ValidatedRequest = scope["state"]["validated"]
+        ctx = self._context(scope, request)
+        try:
+            reply = self._run(ctx, request.path)
+        except AppError as error:
+            return problem_response(error, ctx.request_id)
+        except (DBAPIError, PoolTimeout) as error:
+            return problem_response(as_app_error(error), ctx.request_id)
+        return response(reply, ctx)
+
+    def _run(self, ctx: Context, path: Mapping[str, Any]) -> Reply:
+        try:
+            reply = self._handler(ctx, **path)
+            ctx.commit()
+        except AppError as error:
+            if error.commits:
+                ctx.commit()
+            raise
+        finally:
+            ctx.close()
+        return reply
+
+    def _context(self, scope: Mapping[str, Any], request: ValidatedRequest) -> Context:
+        state = scope["state"]
+        return Context(
+            runtime=self._runtime,
+            operation=self._operation,
+            caller=state.get("principal"),
+            now=utc_now(),
+            request_id=state["request_id"],
+            client_ip=state["client_ip"],
+            user_agent=flask.request.headers.get("User-Agent"),
+            target=scope["path"],
+            query={**self._defaults, **request.query},
+            given_query=request.query,
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=request.body,
+        )
+
+
+def response(reply: Reply, ctx: Context) -> flask.Response:
+    """The HTTP response of a reply, with ETag and 304 where it is an item."""
+    content = b"" if reply.body is None else orjson.dumps(reply.body, option=orjson.OPT_UTC_Z)
+    headers = dict(reply.headers)
+    status = reply.status
+    if reply.version is not None:
+        tag = etag(reply.version, content)
+        headers |= {"ETag": tag, "Cache-Control": "private, no-cache"}
+        if status == 200 and not_modified(ctx.headers.get("if-none-match"), tag):
+            status, content = 304, b""
+    answer = flask.Response(content, status, headers)
+    if content:
+        answer.content_type = "application/json"
+    else:
+        answer.headers.pop("Content-Type", None)
+    return answer
+
+
+def problem_response(error: AppError, request_id: str) -> flask.Response:
+    """The HTTP response of a refusal."""
+    return flask.Response(
+        problem_bytes(error, request_id),
+        error.status,
+        error.headers,
+        content_type=PROBLEM_MEDIA_TYPE,
+    )

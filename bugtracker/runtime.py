@@ -1,0 +1,22 @@
+"""What a process is made of, put together once at its start."""
+
+from dataclasses import dataclass
+
+from bugtracker.db import Database
+from bugtracker.jobs.queue import Queue
+from bugtracker.security.keys import KeyStore
+from bugtracker.security.passwords import Hasher
+from bugtracker.security.secrets import Keyring
+from bugtracker.settings import Settings
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Shared, thread-safe services of the process."""
+
+    settings: Settings
+    db: Database
+    keyring: Keyring
+    keys: KeyStore
+    hasher: Hasher
+    queue: Queue

@@ -1,0 +1,101 @@
+"""Who are you, and may you: the security step that Connexion calls before validation."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar
+
+from anyio import to_thread
+from connexion.lifecycle import ConnexionRequest
+from connexion.security import AbstractSecurityHandler
+from sqlalchemy import text
+
+from bugtracker.contract import Operation
+from bugtracker.errors import AuthenticationRequired, OrganisationRequired, TokenInvalid
+from bugtracker.models.organisation import ROLES
+from bugtracker.runtime import Runtime
+from bugtracker.security.permissions import ACCOUNT, require_permission
+from bugtracker.security.principal import Principal
+from bugtracker.security.tokens import AccessClaims, verify_access_token
+
+LIVE_SESSION = text("SELECT account_id, username, role FROM live_session(:session_id, :org_id)")
+
+
+def bearer_handler(
+    runtime: Runtime, operations: Mapping[str, Operation]
+) -> type[AbstractSecurityHandler]:
+    """A Connexion security handler for ``bearer`` that also checks ``x-permission``."""
+
+    class BearerHandler(AbstractSecurityHandler):
+        security_definition_key: ClassVar[str] = "x-bearerInfoFunc"
+        environ_key: ClassVar[str] = "BEARERINFO_FUNC"
+
+        def get_fn(
+            self, security_scheme: Any, required_scopes: Any
+        ) -> Callable[[ConnexionRequest], Awaitable[dict[str, Any]]]:
+            del security_scheme, required_scopes
+            return self._verify
+
+        @staticmethod
+        async def _verify(request: ConnexionRequest) -> dict[str, Any]:
+            routing = request.scope["extensions"]["connexion_routing"]
+            operation = operations[routing["operation_id"]]
+            token = bearer_token(request.headers.get("authorization"))
+            principal = await to_thread.run_sync(authenticate, runtime, token)
+            authorise(operation, principal)
+            state = request.scope["state"]
+            state["principal"] = principal
+            state["account_id"], state["org_id"] = principal.account_id, principal.org_id
+            return {"sub": str(principal.account_id)}
+
+    return BearerHandler
+
+
+def bearer_token(header: str | None) -> str:
+    """The token of an Authorization header; 401 when there is none or it is of another kind."""
+    if not header:
+        raise _unauthenticated("Send an access token: Authorization: Bearer …")
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise _unauthenticated("The Authorization header must be of the form: Bearer <token>.")
+    return token.strip()
+
+
+def _unauthenticated(detail: str) -> AuthenticationRequired:
+    return AuthenticationRequired(detail, headers={"WWW-Authenticate": 'Bearer realm="bugtracker"'})
+
+
+def _token_invalid() -> TokenInvalid:
+    challenge = 'Bearer realm="bugtracker", error="invalid_token"'
+    return TokenInvalid(
+        "The access token has expired or its session has ended; refresh it or log in.",
+        headers={"WWW-Authenticate": challenge},
+    )
+
+
+def authenticate(runtime: Runtime, token: str) -> Principal:
+    """The caller behind an access token, its session and membership checked in one statement."""
+    claims = verify_access_token(runtime.keys, runtime.settings, token)
+    if claims is None:
+        raise _token_invalid()
+    return live_principal(runtime, claims)
+
+
+def live_principal(runtime: Runtime, claims: AccessClaims) -> Principal:
+    """The principal of a session that still lives. 401 once it was revoked or has expired, the
+    account was disabled, or the membership ended."""
+    parameters = {"session_id": claims.session_id, "org_id": claims.org_id}
+    with runtime.db.read() as connection:
+        row = connection.execute(LIVE_SESSION, parameters).one_or_none()
+    if row is None or row.account_id != claims.account_id:
+        raise _token_invalid()
+    role = None if row.role is None else ROLES[row.role]
+    return Principal(row.account_id, claims.session_id, row.username, claims.org_id, role)
+
+
+def authorise(operation: Operation, principal: Principal) -> None:
+    """The coarse check: has the role the operation's permission at all (403)?"""
+    permission = operation.permission
+    if permission is None or permission == ACCOUNT:
+        return
+    if principal.org_id is None or principal.role is None:
+        raise OrganisationRequired("Create or join an organisation, then refresh with org_id.")
+    require_permission(principal.role, permission)

@@ -1,0 +1,81 @@
+"""Passwords: hashing with bounded concurrency, and the policy."""
+
+import base64
+import hmac
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import bcrypt
+
+from bugtracker.errors import PasswordTooWeak, ServiceUnavailable, Violation
+from bugtracker.security.secrets import Keyring
+from bugtracker.settings import Settings
+
+WAIT_SECONDS = 3.0
+CLASSES = (r"[a-z]", r"[A-Z]", r"[0-9]", r"[^A-Za-z0-9]")
+LONG_ENOUGH_ALONE = 15
+
+
+class Hasher:
+    """bcrypt over a keyed pre-hash, so that every byte of a long password counts.
+
+    At most ``settings.hashing_threads`` hash at once: each costs a core for a quarter second, so
+    unbounded logins would take the machine. Those who wait too long are told to come back.
+    """
+
+    def __init__(self, settings: Settings, keyring: Keyring) -> None:
+        self._cost = settings.bcrypt_cost
+        self._pepper = keyring.pepper
+        self._slots = threading.BoundedSemaphore(settings.hashing_threads)
+        self._dummy = self._hash("a password nobody has")
+
+    def hash(self, password: str) -> str:
+        """The stored form of a password."""
+        with self._slot():
+            return self._hash(password)
+
+    def verify(self, password: str, stored: str | None) -> bool:
+        """Whether the password is the stored one; takes as long when there is none."""
+        with self._slot():
+            matches = bcrypt.checkpw(self._prehash(password), (stored or self._dummy).encode())
+        return matches and stored is not None
+
+    def _hash(self, password: str) -> str:
+        return bcrypt.hashpw(self._prehash(password), bcrypt.gensalt(self._cost)).decode()
+
+    def _prehash(self, password: str) -> bytes:
+        """64 bytes of base64: bcrypt raises beyond 72 and stops at NUL."""
+        digest = hmac.digest(self._pepper, password.encode(), "sha384")
+        return base64.b64encode(digest)
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        if not self._slots.acquire(timeout=WAIT_SECONDS):
+            raise ServiceUnavailable(
+                "Too many logins at this moment; try again.", headers={"Retry-After": "2"}
+            )
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+
+def require_strong(password: str, *, username: str, email: str, pointer: str = "/password") -> None:
+    """Raises 422 unless the password has three classes of characters or is long, and does not
+    contain the username or the address."""
+    lowered = password.lower()
+    personal = [username.lower(), email.lower(), email.lower().partition("@")[0]]
+    classes = sum(bool(re.search(pattern, password)) for pattern in CLASSES)
+    if any(len(word) >= 3 and word in lowered for word in personal):
+        reason = "must not contain the username or the e-mail address"
+    elif classes < 3 and len(password) < LONG_ENOUGH_ALONE:
+        reason = (
+            "must have three of: lower case, upper case, digits, others;"
+            f" or at least {LONG_ENOUGH_ALONE} characters"
+        )
+    else:
+        return
+    violation = Violation("password_too_weak", reason, pointer=pointer)
+    raise PasswordTooWeak(f"The password {reason}.", errors=[violation])

@@ -1,0 +1,152 @@
+"""May you? One table of role by permission, and one policy function per resource.
+
+The coarse check (:func:`require_permission`) asks whether a role has a permission at all. The
+fine one (:func:`authorise`) asks about one object: an *own* grant holds only for the object the
+caller stands in the permission's relation to. ``GET …/actions`` will answer from the same
+functions.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from uuid import UUID
+
+from bugtracker.errors import PermissionDenied
+from bugtracker.models.organisation import ROLES, Role
+from bugtracker.security.principal import Principal
+
+ACCOUNT = "account"
+"""Pseudo-permission of operations that need a live session and nothing else."""
+
+
+class Grant(Enum):
+    """How far a permission reaches."""
+
+    OWN = "own"
+    ANY = "any"
+    # Only for users.invite: the highest role that may be granted.
+    UP_TO_DEVELOPER = "up_to_developer"
+    UP_TO_ADMIN = "up_to_admin"
+    UP_TO_OWNER = "up_to_owner"
+
+
+def _grants(*ranked: str | Grant) -> dict[Role, Grant]:
+    """Grants for auditor, member, developer, manager, admin, owner, in the table's order."""
+    words = {"-": None, "own": Grant.OWN, "any": Grant.ANY}
+    grants = [words[grant] if isinstance(grant, str) else grant for grant in ranked]
+    return {role: g for role, g in zip(reversed(ROLES), grants, strict=True) if g is not None}
+
+
+_EVERYBODY = _grants("any", "any", "any", "any", "any", "any")
+_REPORTERS = _grants("-", "any", "any", "any", "any", "any")
+_MANAGERS = _grants("-", "-", "-", "any", "any", "any")
+_ADMINS = _grants("-", "-", "-", "-", "any", "any")
+_OWNERS = _grants("-", "-", "-", "-", "-", "any")
+
+PERMISSIONS: Mapping[str, Mapping[Role, Grant]] = MappingProxyType(
+    {
+        "projects.read": _EVERYBODY,
+        "issues.read": _EVERYBODY,
+        "comments.read": _EVERYBODY,
+        "users.read": _EVERYBODY,
+        "issues.create": _REPORTERS,
+        "comments.create": _REPORTERS,
+        "comments.update": _grants("-", "own", "own", "own", "own", "own"),
+        "issues.update": _grants("-", "own", "own", "any", "any", "any"),
+        "issues.assign": _grants("-", "own", "own", "any", "any", "any"),
+        "issues.be_assigned": _grants("-", "-", "any", "any", "any", "any"),
+        "projects.create": _MANAGERS,
+        "projects.update": _MANAGERS,
+        "projects.archive": _grants("-", "-", "-", "own", "any", "any"),
+        "users.invite": _grants(
+            "-", "-", "-", Grant.UP_TO_DEVELOPER, Grant.UP_TO_ADMIN, Grant.UP_TO_OWNER
+        ),
+        "users.update": _ADMINS,
+        "users.delete": _ADMINS,
+        "users.restore": _ADMINS,
+        "privacy.approve": _ADMINS,
+        "analytics.read": _grants("any", "-", "-", "any", "any", "any"),
+        "audit.read": _grants("any", "-", "-", "-", "any", "any"),
+        "webhooks.manage": _ADMINS,
+        "api_keys.manage": _ADMINS,
+        "organisation.update": _ADMINS,
+        "organisation.transfer": _OWNERS,
+        "organisation.delete": _OWNERS,
+    }
+)
+
+
+def grant_of(role: Role | None, permission: str) -> Grant | None:
+    """How far the role's permission reaches; None when it has not got it."""
+    return None if role is None else PERMISSIONS[permission].get(role)
+
+
+def permissions_of(role: Role | None) -> list[str]:
+    """The names of the permissions a role has, own or any."""
+    return sorted(name for name in PERMISSIONS if grant_of(role, name) is not None)
+
+
+def require_permission(role: Role, permission: str) -> None:
+    """403 when the role has not got the permission at all."""
+    if grant_of(role, permission) is None:
+        raise PermissionDenied(f"The role {role} does not have the permission {permission}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Relations:
+    """Who stands where to one object; what an *own* grant is decided by."""
+
+    creator: UUID | None = None
+    reporter: UUID | None = None
+    assignee: UUID | None = None
+    author: UUID | None = None
+
+
+def _edits_issue(user: UUID, to: Relations) -> bool:
+    # A project's creator may edit its issues like a manager (requirements, decisions).
+    return user in (to.reporter, to.assignee, to.creator)
+
+
+def _assigns_issue(user: UUID, to: Relations) -> bool:
+    return user in (to.reporter, to.creator)
+
+
+OWN_MEANS: Mapping[str, tuple[Callable[[UUID, Relations], bool], str]] = MappingProxyType(
+    {
+        "projects.archive": (
+            lambda user, to: user == to.creator,
+            "Only the project's creator, an admin or the owner may do this.",
+        ),
+        "issues.update": (
+            _edits_issue,
+            "Only the issue's reporter or assignee, a manager, an admin or the owner may do this.",
+        ),
+        "issues.assign": (
+            _assigns_issue,
+            "Only the issue's reporter, a manager, an admin or the owner may change the assignee.",
+        ),
+        "comments.update": (
+            lambda user, to: user == to.author,
+            "Only its author may edit a comment.",
+        ),
+    }
+)
+
+
+def may(principal: Principal, permission: str, to: Relations) -> bool:
+    """Whether the caller may do this to the object it relates to so."""
+    grant = grant_of(principal.role, permission)
+    if grant is Grant.OWN:
+        is_own, _ = OWN_MEANS[permission]
+        return is_own(principal.account_id, to)
+    return grant is not None
+
+
+def authorise(principal: Principal, permission: str, to: Relations) -> None:
+    """403 with the reason when :func:`may` says no."""
+    if may(principal, permission, to):
+        return
+    if grant_of(principal.role, permission) is Grant.OWN:
+        raise PermissionDenied(OWN_MEANS[permission][1])
+    raise PermissionDenied(f"The role {principal.role} does not have the permission {permission}.")

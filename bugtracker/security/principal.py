@@ -1,0 +1,20 @@
+"""Who makes a request."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from bugtracker.models.organisation import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A live session of an active account, and the role it has in the session's organisation.
+
+    ``org_id`` and ``role`` are None together: a session that can only manage the account.
+    """
+
+    account_id: UUID
+    session_id: UUID
+    username: str
+    org_id: UUID | None = None
+    role: Role | None = None

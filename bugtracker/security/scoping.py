@@ -1,0 +1,100 @@
+"""Loads what a request names, in the caller's organisation only, for changing it.
+
+A missing object and another organisation's answer alike: 404. Rows are locked in one order,
+project before issue before comment, so that writers wait and never deadlock.
+"""
+
+import re
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, select
+
+from bugtracker.context import Context
+from bugtracker.errors import ResourceNotFound
+from bugtracker.models import Comment, Issue, Project
+
+ISSUE_KEY = re.compile(r"([A-Za-z][A-Za-z0-9]{1,9})-([1-9][0-9]{0,8})")
+
+
+def not_found(kind: str) -> ResourceNotFound:
+    """The 404 of a missing object, or of one that is not the caller's to know of."""
+    return ResourceNotFound(f"There is no such {kind} in this organisation.")
+
+
+def issue_named(ref: str) -> ColumnElement[bool]:
+    """The condition on Issue joined with Project for an issue's id or key."""
+    if match := ISSUE_KEY.fullmatch(ref):
+        return and_(Project.key == match[1].upper(), Issue.number == int(match[2]))
+    return Issue.id == UUID(ref)
+
+
+def in_same_project() -> ColumnElement[bool]:
+    """Joins issues with their project."""
+    return and_(Project.org_id == Issue.org_id, Project.id == Issue.project_id)
+
+
+def lock_project(ctx: Context, project_id: str) -> Project:
+    """The project, locked for changing it. 404 when there is none."""
+    project = ctx.session.scalar(
+        select(Project)
+        .where(Project.org_id == ctx.org_id, Project.id == UUID(project_id))
+        .with_for_update()
+    )
+    if project is None:
+        raise not_found("project")
+    return project
+
+
+def lock_issue(ctx: Context, ref: str) -> tuple[Issue, Project]:
+    """The issue, locked for changing it, and its project, kept from being archived meanwhile."""
+    issue_id = ctx.session.scalar(
+        select(Issue.id)
+        .join(Project, in_same_project())
+        .where(Issue.org_id == ctx.org_id, issue_named(ref))
+    )
+    project = _share_project_of(ctx, issue_id) if issue_id else None
+    if project is None:
+        raise not_found("issue")
+    issue = ctx.session.scalars(
+        select(Issue).where(Issue.org_id == ctx.org_id, Issue.id == issue_id).with_for_update()
+    ).one()
+    return issue, project
+
+
+def share_issue(ctx: Context, ref: str) -> tuple[Issue, Project]:
+    """The issue and its project, both kept as they are while something is added to the issue."""
+    row = ctx.session.execute(
+        select(Issue, Project)
+        .join(Project, in_same_project())
+        .where(Issue.org_id == ctx.org_id, issue_named(ref))
+        .with_for_update(read=True)
+    ).one_or_none()
+    if row is None:
+        raise not_found("issue")
+    issue, project = row
+    return issue, project
+
+
+def lock_comment(ctx: Context, comment_id: str) -> tuple[Comment, Issue, Project]:
+    """The comment, locked for changing it, with its issue and project."""
+    issue_id = ctx.session.scalar(
+        select(Comment.issue_id).where(Comment.org_id == ctx.org_id, Comment.id == UUID(comment_id))
+    )
+    if issue_id is None:
+        raise not_found("comment")
+    issue, project = share_issue(ctx, str(issue_id))
+    comment = ctx.session.scalars(
+        select(Comment)
+        .where(Comment.org_id == ctx.org_id, Comment.id == UUID(comment_id))
+        .with_for_update()
+    ).one()
+    return comment, issue, project
+
+
+def _share_project_of(ctx: Context, issue_id: UUID) -> Project | None:
+    return ctx.session.scalar(
+        select(Project)
+        .join(Issue, in_same_project())
+        .where(Issue.org_id == ctx.org_id, Issue.id == issue_id)
+        .with_for_update(read=True, of=Project)
+    )

@@ -1,0 +1,75 @@
+"""Access tokens: ES256 JWTs, verified strictly."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import jwt
+
+from bugtracker.ids import new_id
+from bugtracker.security.keys import KeyStore
+from bugtracker.settings import Settings
+
+ALGORITHM = "ES256"
+TYPE = "at+jwt"
+AUDIENCE = "bugtracker"
+LEEWAY_SECONDS = 10
+REQUIRED = ["exp", "iat", "nbf", "iss", "aud", "sub", "jti"]
+HEADER_KEYS = {"alg", "kid", "typ"}
+
+
+@dataclass(frozen=True, slots=True)
+class AccessClaims:
+    """What an access token says: whose it is, of which session, in which organisation."""
+
+    account_id: UUID
+    session_id: UUID
+    org_id: UUID | None
+
+
+def issue_access_token(
+    keys: KeyStore, settings: Settings, claims: AccessClaims, now: datetime
+) -> str:
+    """A signed token that lives ``settings.access_token_seconds``."""
+    key = keys.signing()
+    payload = {
+        "iss": settings.base_url,
+        "aud": AUDIENCE,
+        "sub": str(claims.account_id),
+        "sid": str(claims.session_id),
+        "jti": str(new_id()),
+        "iat": now,
+        "nbf": now,
+        "exp": now + timedelta(seconds=settings.access_token_seconds),
+    }
+    if claims.org_id is not None:
+        payload["org"] = str(claims.org_id)
+    headers = {"kid": key.kid, "typ": TYPE}
+    return jwt.encode(payload, key.private, algorithm=ALGORITHM, headers=headers)
+
+
+def verify_access_token(keys: KeyStore, settings: Settings, token: str) -> AccessClaims | None:
+    """The claims of a valid token; None for anything else, whatever is wrong with it."""
+    try:
+        header = jwt.get_unverified_header(token)
+        # A header that names its own key (jku, jwk, x5u) or another algorithm is an attack.
+        if set(header) != HEADER_KEYS or header["typ"] != TYPE or header["alg"] != ALGORITHM:
+            return None
+        key = keys.find(header["kid"])
+        if key is None:
+            return None
+        payload = jwt.decode(
+            token,
+            key.private.public_key(),
+            algorithms=[ALGORITHM],
+            audience=AUDIENCE,
+            issuer=settings.base_url,
+            leeway=LEEWAY_SECONDS,
+            options={"require": REQUIRED},
+        )
+        org_id = payload.get("org")
+        return AccessClaims(
+            UUID(payload["sub"]), UUID(payload["sid"]), UUID(org_id) if org_id else None
+        )
+    except (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,123 @@
+"""Organisations: founding one, joining one."""
+
+import re
+import secrets
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from uuid import UUID
+
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from bugtracker.context import Context
+from bugtracker.db import enter_tenant
+from bugtracker.ids import new_id
+from bugtracker.models import Account, Member, Organisation
+from bugtracker.models.organisation import Role
+from bugtracker.services import events
+from bugtracker.services.events import Origin
+
+log = structlog.get_logger()
+
+MAX_SLUG = 50
+
+
+def slug_of(name: str) -> str:
+    """A slug from a name: ASCII letters, digits and single hyphens."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:MAX_SLUG].strip("-") or "organisation"
+
+
+def organisation_by_slug(session: Session, slug: str) -> UUID | None:
+    """The organisation of this slug, whoever asks."""
+    return session.scalar(select(func.organisation_by_slug(slug)))
+
+
+def join_first(ctx: Context, account: Account) -> UUID | None:
+    """What a verified person belongs to: the organisation they asked for at registration, else
+    the deployment's open one, else none."""
+    if account.pending_org_name is not None:
+        name = account.pending_org_name
+        org_id = found(ctx.session, _free_slugs(name), name, _by(ctx, account))
+        add_member(ctx.session, org_id, account.id, "owner", _by(ctx, account))
+        return org_id
+    slug = ctx.runtime.settings.open_organisation
+    open_id = organisation_by_slug(ctx.session, slug) if slug else None
+    if open_id is not None:
+        add_member(ctx.session, open_id, account.id, "developer", _by(ctx, account))
+    elif slug:
+        log.warning("open_organisation_missing", slug=slug)
+    return open_id
+
+
+def _by(ctx: Context, account: Account) -> Origin:
+    return Origin(ctx.now, None, account.id, account.id, ctx.request_id)
+
+
+def _free_slugs(name: str) -> Iterator[str]:
+    """The name's own slug, then ones with a random ending, for as long as they are taken."""
+    slug = slug_of(name)
+    yield slug
+    while True:
+        yield f"{slug}-{secrets.token_hex(3)}"
+
+
+def found(session: Session, slugs: Iterable[str], name: str, by: Origin) -> UUID:
+    """A new organisation under the first free one of ``slugs``; ValueError when none is."""
+    org_id = new_id()
+    enter_tenant(session, org_id, by.account_id)
+    for slug in slugs:
+        made = session.scalar(
+            insert(Organisation)
+            .values(
+                id=org_id, slug=slug, name=name, created_at=by.now, updated_at=by.now, version=1
+            )
+            .on_conflict_do_nothing(index_elements=[Organisation.slug])
+            .returning(Organisation.id)
+        )
+        if made is not None:
+            resource = events.Resource("organisation", org_id, 1)
+            changes = events.created(name=name, slug=slug)
+            events.append(
+                session, replace(by, org_id=org_id), "organisation.created", resource, changes
+            )
+            return org_id
+    raise ValueError(f"the organisation {name!r} exists already")
+
+
+def ensure(session: Session, slug: str, name: str, by: Origin) -> UUID:
+    """The organisation of this slug, made when it is missing. Leaves the transaction in it."""
+    org_id = organisation_by_slug(session, slug)
+    if org_id is None:
+        return found(session, [slug], name, by)
+    enter_tenant(session, org_id, by.account_id)
+    return org_id
+
+
+def add_member(session: Session, org_id: UUID, account_id: UUID, role: Role, by: Origin) -> None:
+    """Makes an account a member, or gives a member, present or past, this role."""
+    enter_tenant(session, org_id, by.account_id)
+    member = session.get(Member, (org_id, account_id), with_for_update=True)
+    if member is None:
+        member = Member(
+            org_id=org_id,
+            user_id=account_id,
+            account_id=account_id,
+            role=role,
+            created_at=by.now,
+            updated_at=by.now,
+            version=1,
+        )
+        session.add(member)
+        action, changes = "member.joined", events.created(role=role)
+    elif member.role == role and member.removed_at is None:
+        return
+    else:
+        action, changes = "member.role_changed", {"role": (member.role, role)}
+        member.role, member.removed_at = role, None
+        member.touch(by.now)
+    resource = events.Resource("user", account_id, member.version)
+    events.append(session, replace(by, org_id=org_id), action, resource, changes)

@@ -1,0 +1,112 @@
+"""Creating, editing and archiving projects."""
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from bugtracker.conditional import check_if_match
+from bugtracker.context import Context
+from bugtracker.errors import AppError, ProjectKeyTaken, ProjectNameTaken
+from bugtracker.ids import new_id
+from bugtracker.models import Project
+from bugtracker.security.permissions import Relations, authorise
+from bugtracker.security.scoping import lock_project
+from bugtracker.services import events
+from bugtracker.services.changes import apply_patch
+from bugtracker.services.project_keys import derive_key
+
+KEY_ATTEMPTS = 5
+
+
+def create_project(ctx: Context) -> Project:
+    """A new project from the request's body. 409 when its name or key is taken."""
+    body = ctx.body
+    project = Project(
+        org_id=ctx.org_id,
+        id=new_id(),
+        name=body["name"],
+        description=body.get("description", ""),
+        created_by_id=ctx.user_id,
+        is_archived=False,
+        last_issue_number=0,
+        created_at=ctx.now,
+        updated_at=ctx.now,
+        version=1,
+    )
+    _insert(ctx, project, body.get("key"))
+    events.record(
+        ctx,
+        "project.created",
+        events.of_project(project),
+        events.created(key=project.key, name=project.name, description=project.description),
+    )
+    return project
+
+
+def _insert(ctx: Context, project: Project, key: str | None) -> None:
+    """A derived key that somebody takes at the same moment is derived anew."""
+    for _ in range(KEY_ATTEMPTS):
+        project.key = key or derive_key(project.name, _taken_keys(ctx))
+        try:
+            with ctx.session.begin_nested():
+                ctx.session.add(project)
+                ctx.session.flush()
+        except IntegrityError as error:
+            refusal = _taken(error)
+            if refusal is None:
+                raise
+            if key is None and isinstance(refusal, ProjectKeyTaken):
+                continue
+            raise refusal from error
+        return
+    raise ProjectKeyTaken("No free key was found; give one.")
+
+
+def _taken_keys(ctx: Context) -> set[str]:
+    return set(ctx.session.scalars(select(Project.key).where(Project.org_id == ctx.org_id)))
+
+
+def _taken(error: IntegrityError) -> AppError | None:
+    constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    if constraint == "projects_org_id_name_key":
+        return ProjectNameTaken("Another project of this organisation has this name.")
+    if constraint == "projects_org_id_key_key":
+        return ProjectKeyTaken("Another project of this organisation has this key.")
+    return None
+
+
+def update_project(ctx: Context, project_id: str) -> Project:
+    """Applies a merge patch. Archiving is a permission of its own (403)."""
+    project = lock_project(ctx, project_id)
+    relations = Relations(creator=project.created_by_id)
+    if ctx.body.keys() - {"is_archived"}:
+        authorise(ctx.principal, "projects.update", relations)
+    if ctx.body.get("is_archived", project.is_archived) != project.is_archived:
+        authorise(ctx.principal, "projects.archive", relations)
+    check_if_match(ctx, project, project.id)
+    _apply(ctx, project, ctx.body)
+    return project
+
+
+def archive_project(ctx: Context, project_id: str) -> None:
+    """Archives the project; again is no change."""
+    project = lock_project(ctx, project_id)
+    authorise(ctx.principal, "projects.archive", Relations(creator=project.created_by_id))
+    check_if_match(ctx, project, project.id)
+    _apply(ctx, project, {"is_archived": True})
+
+
+def _apply(ctx: Context, project: Project, patch: dict[str, Any]) -> None:
+    changes = apply_patch(project, patch)
+    if not changes:
+        return
+    project.touch(ctx.now)
+    try:
+        ctx.session.flush()
+    except IntegrityError as error:
+        raise (_taken(error) or error) from error
+    action = "project.updated"
+    if "is_archived" in changes:
+        action = "project.archived" if project.is_archived else "project.unarchived"
+    events.record(ctx, action, events.of_project(project), changes)

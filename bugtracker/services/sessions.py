@@ -1,0 +1,241 @@
+"""Logging in, refreshing, logging out.
+
+A session is one login on one device. Its refresh tokens form a chain: each is exchanged once, by
+one SQL statement, and whoever presents a used one ends the session, because either the thief or
+the victim is holding the other copy.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NoReturn
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+
+from bugtracker.context import Context
+from bugtracker.db import enter_tenant
+from bugtracker.errors import (
+    CredentialsInvalid,
+    EmailNotVerified,
+    PermissionDenied,
+    RefreshTokenInvalid,
+    RefreshTokenReused,
+    Violation,
+)
+from bugtracker.ids import new_id
+from bugtracker.models import Account, Credential, Member, RefreshToken, Session, Username
+from bugtracker.security.secrets import new_token, token_hash
+from bugtracker.security.tokens import AccessClaims, issue_access_token
+from bugtracker.services import events
+
+MAX_USER_AGENT = 400
+
+
+@dataclass(frozen=True)
+class TokenPair:
+    """What a login or refresh gives; the access token lives ``expires_in`` seconds."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+
+
+def log_in(ctx: Context) -> TokenPair:
+    """A new session. 401 alike for an unknown account, a wrong password and a disabled account;
+    403 for a right password whose address is not verified."""
+    found = _credentials(ctx)
+    # Slow on purpose, and therefore before this request holds a connection.
+    right = ctx.runtime.hasher.verify(ctx.body["password"], found.password_hash if found else None)
+    if found is None or not right or not found.is_active:
+        raise CredentialsInvalid(
+            "Check the account and the password.",
+            headers={"WWW-Authenticate": 'Bearer realm="bugtracker"'},
+        )
+    if found.verified_at is None:
+        raise EmailNotVerified("Open the link that was mailed to you, then log in.")
+    return _start(ctx, found.id)
+
+
+def _credentials(ctx: Context) -> Any:
+    """Account and password hash behind the e-mail address or username of the body."""
+    body = ctx.body
+    columns = (Account.id, Account.is_active, Account.verified_at, Credential.password_hash)
+    statement = select(*columns).join(Credential, Credential.account_id == Account.id)
+    if "email" in body:
+        statement = statement.where(func.lower(Account.email) == body["email"].lower())
+    else:
+        username = body["username"].lower()
+        statement = statement.join(Username, Username.email_key == func.lower(Account.email)).where(
+            Username.username_key == username, func.lower(Account.username) == username
+        )
+    with ctx.db.read() as connection:
+        return connection.execute(statement).one_or_none()
+
+
+def _start(ctx: Context, account_id: UUID) -> TokenPair:
+    account = ctx.session.get_one(Account, account_id, with_for_update=True)
+    org_id = _organisation(ctx, account, ctx.body.get("org_id"))
+    started = Session(
+        id=new_id(),
+        account_id=account.id,
+        org_id=org_id,
+        user_agent=(ctx.user_agent or "")[:MAX_USER_AGENT] or None,
+        ip=ctx.client_ip,
+        created_at=ctx.now,
+        last_used_at=ctx.now,
+        expires_at=ctx.now + timedelta(seconds=ctx.runtime.settings.session_seconds),
+    )
+    ctx.session.add(started)
+    account.last_login, account.last_org_id = ctx.now, org_id
+    account.login_count += 1
+    events.record_for_account(
+        ctx,
+        "login.succeeded",
+        events.Resource("session", started.id),
+        {},
+        account_id=account.id,
+        org_id=org_id,
+    )
+    return _issue(ctx, started.id, account.id, org_id, started.expires_at)
+
+
+def _organisation(ctx: Context, account: Account, wanted: str | None) -> UUID | None:
+    """The wanted organisation, else the one used last, else the first joined, else none."""
+    joined = _memberships(ctx, account.id)
+    if wanted is not None:
+        return _require_member(UUID(wanted), joined)
+    if account.last_org_id in joined:
+        return account.last_org_id
+    return joined[0] if joined else None
+
+
+def _memberships(ctx: Context, account_id: UUID) -> list[UUID]:
+    enter_tenant(ctx.session, None, account_id)
+    return list(
+        ctx.session.scalars(
+            select(Member.org_id)
+            .where(Member.account_id == account_id, Member.removed_at.is_(None))
+            .order_by(Member.created_at, Member.org_id)
+        )
+    )
+
+
+def _require_member(wanted: UUID, joined: list[UUID]) -> UUID:
+    if wanted not in joined:
+        violation = Violation("org_id", "is not an organisation of yours", pointer="/org_id")
+        raise PermissionDenied("You are not in this organisation.", errors=[violation])
+    return wanted
+
+
+def refresh(ctx: Context) -> TokenPair:
+    """Exchanges a refresh token, and switches the organisation when ``org_id`` is given."""
+    hashed = token_hash(ctx.body["refresh_token"])
+    session_id = ctx.session.scalar(
+        update(RefreshToken)
+        .where(
+            RefreshToken.token_hash == hashed,
+            RefreshToken.used_at.is_(None),
+            RefreshToken.expires_at > ctx.now,
+        )
+        .values(used_at=ctx.now)
+        .returning(RefreshToken.session_id)
+    )
+    if session_id is None:
+        _refuse_refresh(ctx, hashed)
+    live = _live_session(ctx, session_id)
+    joined = _memberships(ctx, live.account_id)
+    org_id = live.org_id
+    if ctx.body.get("org_id") is not None:
+        org_id = _require_member(UUID(ctx.body["org_id"]), joined)
+    elif org_id is not None and org_id not in joined:
+        raise _refresh_invalid()
+    live.org_id, live.last_used_at = org_id, ctx.now
+    return _issue(ctx, live.id, live.account_id, org_id, live.expires_at)
+
+
+def _live_session(ctx: Context, session_id: UUID) -> Session:
+    live = ctx.session.scalar(
+        select(Session)
+        .join(Account, Account.id == Session.account_id)
+        .where(
+            Session.id == session_id,
+            Session.revoked_at.is_(None),
+            Session.expires_at > ctx.now,
+            Account.is_active,
+        )
+        .with_for_update(of=Session)
+    )
+    if live is None:
+        raise _refresh_invalid()
+    return live
+
+
+def _refuse_refresh(ctx: Context, hashed: bytes) -> NoReturn:
+    """401, and the end of the session when the token is one that was already exchanged."""
+    used = ctx.session.scalar(
+        select(RefreshToken.session_id).where(
+            RefreshToken.token_hash == hashed, RefreshToken.used_at.is_not(None)
+        )
+    )
+    if used is not None and _revoke(ctx, used, "refresh_token_reused", "session.reuse_detected"):
+        raise _refresh_invalid(RefreshTokenReused)
+    raise _refresh_invalid()
+
+
+def _refresh_invalid(kind: type[RefreshTokenInvalid] = RefreshTokenInvalid) -> RefreshTokenInvalid:
+    return kind(
+        "It is unknown, expired, already used, or its session has ended; log in again.",
+        headers={"WWW-Authenticate": 'Bearer realm="bugtracker"'},
+    )
+
+
+def log_out(ctx: Context) -> None:
+    """Ends the session of a refresh token at once; an unknown token ends nothing."""
+    session_id = ctx.session.scalar(
+        select(RefreshToken.session_id).where(
+            RefreshToken.token_hash == token_hash(ctx.body["refresh_token"])
+        )
+    )
+    if session_id is not None:
+        _revoke(ctx, session_id, "logout", "session.ended")
+
+
+def _revoke(ctx: Context, session_id: UUID, reason: str, action: str) -> bool:
+    """Ends a session once; False when it had ended before."""
+    row = ctx.session.execute(
+        update(Session)
+        .where(Session.id == session_id, Session.revoked_at.is_(None))
+        .values(revoked_at=ctx.now, revoked_reason=reason)
+        .returning(Session.account_id, Session.org_id)
+    ).one_or_none()
+    if row is None:
+        return False
+    events.record_for_account(
+        ctx,
+        action,
+        events.Resource("session", session_id),
+        {"revoked_reason": (None, reason)},
+        account_id=row.account_id,
+        org_id=row.org_id,
+    )
+    return True
+
+
+def _issue(
+    ctx: Context, session_id: UUID, account_id: UUID, org_id: UUID | None, ends: datetime
+) -> TokenPair:
+    settings = ctx.runtime.settings
+    refresh_token = new_token()
+    lifetime = timedelta(seconds=settings.refresh_token_seconds)
+    ctx.session.add(
+        RefreshToken(
+            id=new_id(),
+            session_id=session_id,
+            token_hash=token_hash(refresh_token),
+            created_at=ctx.now,
+            expires_at=min(ctx.now + lifetime, ends),
+        )
+    )
+    claims = AccessClaims(account_id, session_id, org_id)
+    access_token = issue_access_token(ctx.runtime.keys, settings, claims, ctx.now)
+    return TokenPair(access_token, refresh_token, settings.access_token_seconds)

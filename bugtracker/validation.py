@@ -1,0 +1,229 @@
+"""Checks requests against the contract, with validators compiled at start-up.
+
+Reports every violation at once, each with its place. Messages never repeat what was sent: it
+may be a password.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeGuard
+from urllib.parse import parse_qsl
+
+from jsonschema_rs import Draft202012Validator, ValidationError
+
+from bugtracker.contract import Contract, Json, Operation, Parameter
+from bugtracker.errors import MediaTypeNotSupported, RequestInvalid, Violation
+from bugtracker.jsonbody import parse_json
+
+MAX_VIOLATIONS = 100
+
+Coerce = Callable[[str], Any]
+
+
+def to_2020_12(schema: Json) -> Json:
+    """An OpenAPI 3.0 schema as JSON Schema 2020-12: ``nullable`` becomes a type."""
+    if isinstance(schema, list):
+        return [to_2020_12(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    converted = {key: to_2020_12(value) for key, value in schema.items() if key != "nullable"}
+    if schema.get("nullable") is True and isinstance(schema.get("type"), str):
+        converted["type"] = [schema["type"], "null"]
+    return converted
+
+
+class OperationValidator:
+    """The compiled checks of one operation."""
+
+    def __init__(self, operation: Operation, contract: Contract) -> None:
+        components = {"schemas": to_2020_12(contract.document["components"]["schemas"])}
+        self._operation = operation
+        self._parameters = {
+            location: _ParameterSet(
+                [p for p in operation.parameters if p.location == location], contract, components
+            )
+            for location in ("path", "query", "header")
+        }
+        self._body = None
+        self._body_hint = ""
+        if operation.body is not None:
+            schema = {**to_2020_12(operation.body), "components": components}
+            self._body = Draft202012Validator(schema, validate_formats=True)
+            self._body_hint = _choice(contract.resolve(operation.body))
+
+    def parameters(
+        self, path: Mapping[str, str], query_string: bytes, headers: Mapping[str, str]
+    ) -> tuple[dict[str, dict[str, Any]], list[Violation]]:
+        """Coerced parameters by location, and what is wrong with them."""
+        pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict")
+        given: dict[str, list[tuple[str, str]]] = {
+            "path": list(path.items()),
+            "query": pairs,
+            "header": [
+                (name, headers[name.lower()])
+                for name in self._parameters["header"].names
+                if name.lower() in headers
+            ],
+        }
+        values: dict[str, dict[str, Any]] = {}
+        violations: list[Violation] = []
+        for location, parameters in self._parameters.items():
+            values[location], found = parameters.read(given[location])
+            violations += found
+        return values, violations
+
+    def body(self, media_type: str | None, content: bytes) -> tuple[Any, list[Violation]]:
+        """The parsed JSON body, and what is wrong with it.
+
+        MediaTypeNotSupported for another type; RequestMalformed when it is not JSON.
+        """
+        if self._body is None:
+            return None, []
+        if not content and media_type is None and not self._operation.body_required:
+            return None, []
+        if media_type not in self._operation.media_types:
+            raise MediaTypeNotSupported(
+                f"Send the body as {' or '.join(self._operation.media_types)}.",
+                headers={"Accept": ", ".join(self._operation.media_types)},
+            )
+        value = parse_json(content)
+        return value, list(_body_violations(self._body.iter_errors(value), self._body_hint))
+
+
+class _ParameterSet:
+    """The parameters of one location, checked together as one object."""
+
+    def __init__(self, parameters: list[Parameter], contract: Contract, components: Json) -> None:
+        self.names = [p.name for p in parameters]
+        schemas = {p.name: contract.resolve(p.schema) for p in parameters}
+        self._coerce = {name: _coercion(schema) for name, schema in schemas.items()}
+        self._validator = Draft202012Validator(
+            {
+                "type": "object",
+                "properties": {p.name: to_2020_12(p.schema) for p in parameters},
+                "required": [p.name for p in parameters if p.required],
+                "additionalProperties": False,
+                "components": components,
+            },
+            validate_formats=True,
+        )
+
+    def read(self, given: Iterable[tuple[str, str]]) -> tuple[dict[str, Any], list[Violation]]:
+        values: dict[str, Any] = {}
+        violations = []
+        for name, text in given:
+            if name in values:
+                violations.append(Violation("duplicate", "is given twice", parameter=name))
+            values[name] = self._coerce.get(name, str)(text)
+        if values or self.names:
+            violations += _parameter_violations(self._validator.iter_errors(values))
+        return values, violations
+
+
+def query_defaults(operation: Operation, contract: Contract) -> dict[str, Any]:
+    """The defaults that the contract declares for query parameters; None where it has none."""
+    return {
+        parameter.name: contract.resolve(parameter.schema).get("default")
+        for parameter in operation.parameters
+        if parameter.location == "query"
+    }
+
+
+def _coercion(schema: Json) -> Coerce:
+    kind = schema.get("type", "string")
+    if kind == "integer":
+        return _integer
+    if kind == "boolean":
+        return lambda text: {"true": True, "false": False}.get(text, text)
+    if kind == "array":
+        item = _coercion(schema["items"])
+        return lambda text: [item(part) for part in text.split(",")]
+    return str
+
+
+def _integer(text: str) -> int | str:
+    """Strictly decimal: no sign +, spaces, underscores or other scripts' digits."""
+    digits = text.removeprefix("-")
+    plain = digits.isascii() and digits.isdigit() and len(digits) <= 18
+    return int(text) if plain and (digits == "0" or digits[0] != "0") else text
+
+
+def _pointer(parts: Iterable[str | int]) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def _body_violations(errors: Iterable[ValidationError], hint: str) -> Iterable[Violation]:
+    for _, error in zip(range(MAX_VIOLATIONS), errors, strict=False):
+        for name, code, detail in _explain(error, hint):
+            parts = [*error.instance_path, *([] if name is None else [name])]
+            yield Violation(code, detail, pointer=_pointer(parts))
+
+
+def _parameter_violations(errors: Iterable[ValidationError]) -> Iterable[Violation]:
+    for _, error in zip(range(MAX_VIOLATIONS), errors, strict=False):
+        for name, code, detail in _explain(error, ""):
+            place = name if not error.instance_path else str(error.instance_path[0])
+            code = "unknown_parameter" if code == "additionalProperties" else code
+            yield Violation(code, detail, parameter=place or "")
+
+
+def _explain(error: ValidationError, hint: str) -> list[tuple[str | None, str, str]]:
+    """(member the error is about, keyword, sentence) for each thing the error says."""
+    kind: Any = error.kind
+    keyword = str(error.schema_path[-1]) if error.schema_path else "schema"
+    if keyword == "additionalProperties":
+        return [(name, keyword, "is not known here") for name in kind.unexpected[:MAX_VIOLATIONS]]
+    if keyword == "required":
+        return [(kind.property, keyword, "is required")]
+    if keyword == "oneOf":
+        return [(None, keyword, hint or "must match exactly one of the allowed forms")]
+    return [(None, *_sentence(kind, keyword))]
+
+
+SENTENCES: dict[str, str] = {
+    "minLength": "must have at least {limit} characters",
+    "maxLength": "must have at most {limit} characters",
+    "minItems": "must have at least {limit} items",
+    "maxItems": "must have at most {limit} items",
+    "minProperties": "must have at least {limit} members",
+    "maxProperties": "must have at most {limit} members",
+    "minimum": "must be at least {limit}",
+    "maximum": "must be at most {limit}",
+    "uniqueItems": "must not have the same item twice",
+    "pattern": "has characters that are not allowed here, or lacks required ones",
+}
+
+
+def _sentence(kind: Any, keyword: str) -> tuple[str, str]:
+    if keyword == "type":
+        return keyword, f"must be {_type_names(kind)}"
+    if keyword == "enum":
+        return keyword, f"must be one of {', '.join(str(option) for option in kind.options)}"
+    if keyword == "format":
+        return keyword, f"must be a valid {kind.format}"
+    template = SENTENCES.get(keyword, "is not valid")
+    return keyword, template.format(limit=getattr(kind, "limit", ""))
+
+
+def _type_names(kind: Any) -> str:
+    names = list(kind.types)
+    return " or ".join(names)
+
+
+def _choice(schema: Json) -> str:
+    """The sentence for a body that needs exactly one of several members."""
+    branches = schema.get("oneOf", []) if isinstance(schema, dict) else []
+    names = [branch["required"][0] for branch in branches if _is_member_choice(branch)]
+    return f"must have exactly one of {', '.join(names)}" if names else ""
+
+
+def _is_member_choice(branch: Json) -> TypeGuard[dict[str, list[str]]]:
+    return isinstance(branch, dict) and len(branch.get("required", ())) == 1
+
+
+def require_valid(violations: list[Violation]) -> None:
+    """Raises 400 with all violations, if there are any."""
+    if violations:
+        raise RequestInvalid(
+            "The request does not match the contract; see errors.",
+            errors=violations[:MAX_VIOLATIONS],
+        )
