@@ -1,0 +1,23 @@
+"""Clears away what expired: tokens, sessions, claims on usernames."""
+
+from datetime import timedelta
+
+from sqlalchemy import delete
+
+from bugtracker.clock import utc_now
+from bugtracker.models import OneTimeToken, RefreshToken, Session, Username
+from bugtracker.runtime import Runtime
+
+KEPT_TOKENS = timedelta(days=1)
+KEPT_SESSIONS = timedelta(days=30)
+"""How long after its end somebody may still want to see a session of theirs."""
+
+
+def expire(runtime: Runtime) -> None:
+    """Deletes what ended long enough ago. Safe to run at any time, by any number of workers."""
+    now = utc_now()
+    with runtime.db.transaction() as session:
+        session.execute(delete(RefreshToken).where(RefreshToken.expires_at < now - KEPT_TOKENS))
+        session.execute(delete(OneTimeToken).where(OneTimeToken.expires_at < now - KEPT_TOKENS))
+        session.execute(delete(Session).where(Session.expires_at < now - KEPT_SESSIONS))
+        session.execute(delete(Username).where(Username.expires_at < now))

@@ -1,0 +1,1 @@
+"""Mails: their texts, their headers, and the way out."""
