@@ -1,0 +1,102 @@
+"""What the pages consist of: every answer made at start-up, so that no request reads a file."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bugtracker.contract import Contract
+
+STATIC = Path(__file__).parent / "static"
+
+REVALIDATE = "public, no-cache"
+FOR_EVER = "public, max-age=31536000, immutable"
+A_DAY = "public, max-age=86400"
+
+_CLOSED = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+# The style sheet of Swagger UI has its icons as data: images.
+DOCS_POLICY = _CLOSED + (
+    "script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'"
+)
+LINKS_POLICY = _CLOSED + (
+    "script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+
+_MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript; charset=utf-8",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One answer: its bytes, and the headers that a 304 repeats (names in lower case)."""
+
+    body: bytes
+    media_type: str
+    etag: str
+    cache_control: str
+    policy: str | None = None
+    """Content-Security-Policy; None leaves the edge's default, which allows nothing."""
+
+
+def all_assets(contract: Contract) -> dict[str, Asset]:
+    """Every asset by its path."""
+    assets = dict(_contract_assets(contract))
+    assets["/favicon.ico"] = _asset(STATIC / "favicon.ico", A_DAY)
+    assets.update(_page("/docs", "/docs/", ("docs", "swagger-ui"), DOCS_POLICY))
+    assets.update(_page("/links/", "/links/", ("links",), LINKS_POLICY))
+    return assets
+
+
+def _contract_assets(contract: Contract) -> Iterator[tuple[str, Asset]]:
+    yield (
+        "/openapi.json",
+        Asset(contract.json_bytes, "application/json", contract.etag, REVALIDATE),
+    )
+    # Two representations must not share a tag, although they change together.
+    tag = f'{contract.etag[:-1]}-yaml"'
+    yield "/openapi.yaml", Asset(contract.yaml_bytes, "application/yaml", tag, REVALIDATE)
+
+
+def _page(
+    path: str, base: str, folders: tuple[str, ...], policy: str
+) -> Iterator[tuple[str, Asset]]:
+    """A page (``index.html`` of the first folder) and the scripts and styles below ``base``.
+
+    The latter get a hash of their content into their names: they can be cached for ever, and the
+    page never meets a script of another version.
+    """
+    html = (STATIC / folders[0] / "index.html").read_bytes()
+    for file in _scripts_and_styles(folders):
+        asset = _asset(file, FOR_EVER)
+        address = f"{base}{file.stem}.{asset.etag[1:13]}{file.suffix}"
+        html = _replace_once(html, f'"{base}{file.name}"'.encode(), f'"{address}"'.encode())
+        yield address, asset
+    yield path, Asset(html, _MEDIA_TYPES[".html"], _etag(html), REVALIDATE, policy)
+
+
+def _scripts_and_styles(folders: tuple[str, ...]) -> Iterator[Path]:
+    for folder in folders:
+        for file in sorted((STATIC / folder).iterdir()):
+            if file.suffix in (".js", ".css"):
+                yield file
+
+
+def _replace_once(html: bytes, name: bytes, address: bytes) -> bytes:
+    """ValueError where the page does not use a file exactly once."""
+    if html.count(name) != 1:
+        raise ValueError(f"{name.decode()} must occur exactly once in its page")
+    return html.replace(name, address)
+
+
+def _asset(file: Path, cache_control: str) -> Asset:
+    body = file.read_bytes()
+    return Asset(body, _MEDIA_TYPES[file.suffix], _etag(body), cache_control)
+
+
+def _etag(body: bytes) -> str:
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
