@@ -1,0 +1,137 @@
+"""The people of an archive: members without account, who cannot log in."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from bugtracker.ids import new_id
+from bugtracker.importing.bulk import Row, insert_rows
+from bugtracker.importing.rows import event_row
+from bugtracker.models import Event, Member
+from bugtracker.models.organisation import Role
+
+SOURCE = "github"
+IMPORTER = "(import)"
+"""Creator of projects where the organisation has neither owner nor admin; no possible login."""
+
+
+@dataclass(slots=True)
+class _Person:
+    user_id: UUID
+    username: str
+    role: Role
+    is_new: bool
+
+
+class People:
+    """Imported people of one organisation, one per login whatever its capitals.
+
+    They are members; those who were assigned something are developers, as assignees must be.
+    """
+
+    def __init__(self, session: Session, org_id: UUID, now: datetime) -> None:
+        self._session, self._org_id, self._now = session, org_id, now
+        self._pending: dict[str, _Person] = {}
+        self._promoted: list[UUID] = []
+        self._known = {
+            username.lower(): _Person(user_id, username, role, is_new=False)
+            for user_id, username, role in session.execute(
+                select(Member.user_id, Member.imported_username, Member.role).where(
+                    Member.org_id == org_id,
+                    Member.account_id.is_(None),
+                    Member.imported_from == SOURCE,
+                )
+            )
+            if username
+        }
+
+    def person(self, login: str) -> UUID:
+        """The id of who has this login, new or not."""
+        return self._find(login).user_id
+
+    def assignee(self, login: str) -> UUID:
+        """The same, and they may be assigned work from now on."""
+        person = self._find(login)
+        if person.role in ("member", "auditor"):
+            person.role = "developer"
+            if not person.is_new:
+                self._promoted.append(person.user_id)
+        return person.user_id
+
+    def flush(self) -> set[str]:
+        """Writes those who are new or changed; returns the logins of the new ones."""
+        fresh = list(self._pending.values())
+        insert_rows(self._session, Member, [self._member(person) for person in fresh])
+        insert_rows(self._session, Event, [self._imported(person) for person in fresh])
+        self._promote()
+        for person in fresh:
+            person.is_new = False
+        logins = set(self._pending)
+        self._pending.clear()
+        return logins
+
+    def manager(self) -> UUID:
+        """Who imported projects belong to: the first owner, else admin, else nobody real."""
+        found = self._session.scalar(
+            select(Member.user_id)
+            .where(
+                Member.org_id == self._org_id,
+                Member.account_id.is_not(None),
+                Member.removed_at.is_(None),
+                Member.role.in_(("owner", "admin")),
+            )
+            .order_by(Member.role, Member.created_at, Member.user_id)
+            .limit(1)
+        )
+        return found or self.person(IMPORTER)
+
+    def _find(self, login: str) -> _Person:
+        key = login.lower()
+        person = self._known.get(key)
+        if person is None:
+            person = _Person(new_id(), login, "member", is_new=True)
+            self._known[key] = self._pending[key] = person
+        return person
+
+    def _promote(self) -> None:
+        if not self._promoted:
+            return
+        promoted = self._session.execute(
+            update(Member)
+            .where(Member.org_id == self._org_id, Member.user_id.in_(self._promoted))
+            .values(role="developer", version=Member.version + 1, updated_at=self._now)
+            .returning(Member.user_id, Member.version, func.lower(Member.imported_username))
+        )
+        changes = {"role": ["member", "developer"]}
+        rows = [
+            {
+                **event_row(self._org_id, "member.role_changed", ("user", user_id), {}, self._now),
+                "resource_version": version,
+                "changes": changes,
+            }
+            for user_id, version, _ in promoted
+        ]
+        insert_rows(self._session, Event, rows)
+        self._promoted.clear()
+
+    def _member(self, person: _Person) -> Row:
+        return {
+            "org_id": self._org_id,
+            "user_id": person.user_id,
+            "account_id": None,
+            "role": person.role,
+            "imported_from": SOURCE,
+            "imported_username": person.username,
+            "created_at": self._now,
+            "updated_at": self._now,
+            "version": 1,
+        }
+
+    def _imported(self, person: _Person) -> Row:
+        created = {"username": person.username, "role": person.role, "imported_from": SOURCE}
+        return event_row(
+            self._org_id, "member.imported", ("user", person.user_id), created, self._now
+        )
