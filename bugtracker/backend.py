@@ -34,7 +34,21 @@ class FlaskBackend(SpecMiddleware):
     def add_api(self, specification: Any, **kwargs: Any) -> None:
         """The routes are already made from the contract."""
 
-    async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await self._answer(scope, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Nothing to start; at the end the threads are let go."""
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._executor.shutdown(wait=False)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _answer(self, scope: Scope, send: Send) -> None:
         loop = asyncio.get_running_loop()
         status, headers, body = await loop.run_in_executor(
             self._executor, copy_context().run, self._respond, scope

@@ -15,6 +15,8 @@ from bugtracker.runtime import Runtime
 from bugtracker.settings import Settings
 
 DEMO_SLUG = "demo"
+DEMO_PASSWORD = "Tidal-Library-1843"  # noqa: S105
+"""Of the embedded default's demo logins: a private database on a loopback address."""
 
 
 @contextmanager

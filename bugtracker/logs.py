@@ -21,8 +21,8 @@ from bugtracker.settings import Settings
 MASK = "***"
 _SECRET_WORDS = ("password", "token", "secret", "authorization", "cookie", "api_key")
 _MAX_PATH = 512
-# At INFO these print whole addresses with their query strings.
-_TALKATIVE = ("httpx", "httpcore", "asyncio", "urllib3")
+# At INFO these print whole addresses with their query strings, or every step they take.
+_TALKATIVE = ("httpx", "httpcore", "asyncio", "urllib3", "alembic", "procrastinate")
 
 _requests = structlog.get_logger("bugtracker.request")
 
@@ -91,7 +91,7 @@ def _common() -> list[Processor]:
 
 
 def _renderers(log_format: str, stream: TextIO) -> list[Processor]:
-    if log_format == "console":
+    if log_format == "console" or (log_format == "auto" and stream.isatty()):
         plain = structlog.dev.plain_traceback
         colours = stream.isatty()
         return [structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=plain)]

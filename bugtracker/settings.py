@@ -85,7 +85,8 @@ class Settings(BaseSettings):
     mail_from: str = "Bugtracker <bugtracker@localhost>"
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    log_format: Literal["json", "console"] = "json"
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """``auto``: for people on a terminal, JSON elsewhere."""
 
     @field_validator("cors_origins", "trusted_proxies", mode="before")
     @classmethod

@@ -15,6 +15,8 @@ from bugtracker.errors import MediaTypeNotSupported, RequestInvalid, Violation
 from bugtracker.jsonbody import parse_json
 
 MAX_VIOLATIONS = 100
+MAX_NAME = 200
+"""Longest member or parameter name that a violation repeats, in characters."""
 
 Coerce = Callable[[str], Any]
 
@@ -78,8 +80,9 @@ class OperationValidator:
         """
         if self._body is None:
             return None, []
-        if not content and media_type is None and not self._operation.body_required:
-            return None, []
+        if not content and media_type in (None, *self._operation.media_types):
+            missing = Violation("required", "a JSON body is required", pointer="")
+            return None, [missing] if self._operation.body_required else []
         if media_type not in self._operation.media_types:
             raise MediaTypeNotSupported(
                 f"Send the body as {' or '.join(self._operation.media_types)}.",
@@ -112,7 +115,7 @@ class _ParameterSet:
         violations = []
         for name, text in given:
             if name in values:
-                violations.append(Violation("duplicate", "is given twice", parameter=name))
+                violations.append(Violation("duplicate", "is given twice", parameter=_cut(name)))
             values[name] = self._coerce.get(name, str)(text)
         if values or self.names:
             violations += _parameter_violations(self._validator.iter_errors(values))
@@ -148,7 +151,13 @@ def _integer(text: str) -> int | str:
 
 
 def _pointer(parts: Iterable[str | int]) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    names = (_cut(str(part)) for part in parts)
+    return "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in names)
+
+
+def _cut(name: str) -> str:
+    """The name, shortened where somebody sent a novel: the contract bounds what we repeat."""
+    return name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + "…"
 
 
 def _body_violations(errors: Iterable[ValidationError], hint: str) -> Iterable[Violation]:
@@ -163,7 +172,7 @@ def _parameter_violations(errors: Iterable[ValidationError]) -> Iterable[Violati
         for name, code, detail in _explain(error, ""):
             place = name if not error.instance_path else str(error.instance_path[0])
             code = "unknown_parameter" if code == "additionalProperties" else code
-            yield Violation(code, detail, parameter=place or "")
+            yield Violation(code, detail, parameter=_cut(place or ""))
 
 
 def _explain(error: ValidationError, hint: str) -> list[tuple[str | None, str, str]]:

@@ -2,22 +2,23 @@
 
 import asyncio
 import signal
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import click
 import uvicorn
 from sqlalchemy.exc import OperationalError
 
 from bugtracker.app import create_app, create_runtime
+from bugtracker.cli.progress import Silent
 from bugtracker.db import owner_engine
 from bugtracker.http_server import server_config
 from bugtracker.jobs.worker import WorkerThread, run_worker
-from bugtracker.launch import DEMO_SLUG, database_environment, owner_url, runtime_for
+from bugtracker.launch import DEMO_PASSWORD, database_environment, owner_url, runtime_for
 from bugtracker.logs import configure_logging
 from bugtracker.migrate import current_revision, head_revision
 from bugtracker.migrate import migrate as run_migrations
 from bugtracker.runtime import Runtime
-from bugtracker.seeding import DEMO_PASSWORD, demo_logins, seed_demo
+from bugtracker.seeding import Seeded, seed_demo
 from bugtracker.services.readiness import checks
 from bugtracker.settings import Settings
 
@@ -33,15 +34,18 @@ def serve() -> None:
     configure_logging(settings)
     with ExitStack() as stack:
         runtime = stack.enter_context(runtime_for(settings))
-        demo = settings.embedded and seed_demo(runtime)
+        demo = _seed(runtime) if settings.embedded else None
         _warn_unless_ready(runtime)
         server = _server(runtime)
         if runtime.settings.run_worker:
             worker_thread = WorkerThread(runtime)
             worker_thread.start()
             stack.callback(worker_thread.stop)
-        click.echo(_banner(runtime, demo=settings.embedded, fresh=demo), err=True)
-        server.run()
+        click.echo(_banner(runtime, demo), err=True)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with suppress(KeyboardInterrupt):
+            # uvicorn ends in good order, then raises the signal that ended it once more.
+            server.run()
         if not server.started:
             raise click.ClickException("the server did not start; see the log above")
 
@@ -63,15 +67,19 @@ def _warn_unless_ready(runtime: Runtime) -> None:
         click.echo(f"Warning: not ready ({', '.join(failed)}); run `bugtracker migrate`?", err=True)
 
 
-def _banner(runtime: Runtime, *, demo: bool, fresh: bool) -> str:
+def _seed(runtime: Runtime) -> Seeded:
+    return seed_demo(runtime.db, runtime.hasher, password=DEMO_PASSWORD, progress=Silent())
+
+
+def _banner(runtime: Runtime, demo: Seeded | None) -> str:
     base = runtime.settings.base_url
     lines = ["", f"Bugtracker    {base}", f"Documentation {base}/docs"]
-    if demo:
-        made = "made just now" if fresh else "kept from before"
+    if demo is not None:
+        made = "made just now" if demo.created else "kept from before"
         lines += [
             f"Mails         {runtime.settings.mail_dir}",
-            f"Demo logins   organisation {DEMO_SLUG!r} ({made}), password {DEMO_PASSWORD!r}:",
-            *(f"              {email} ({role})" for email, role in demo_logins()),
+            f"Demo logins   organisation {demo.slug!r} ({made}), password {DEMO_PASSWORD!r}:",
+            *(f"              {login.email} ({login.role})" for login in demo.logins),
         ]
     return "\n".join([*lines, "Ctrl-C stops everything.", ""])
 

@@ -25,6 +25,14 @@ def create_comment(ctx: Context, issue_id: str) -> Reply:
     return created(comment, serializers.comment(comment), f"/api/comments/{comment.id}")
 
 
+def get_comment(ctx: Context, comment_id: str) -> Reply:
+    """GET /api/comments/{comment_id}"""
+    row = ctx.session.execute(queries.one(ctx, comment_id)).one_or_none()
+    if row is None:
+        raise not_found("comment")
+    return item(row, serializers.comment(row, html=ctx.query["render"] == "html"))
+
+
 def update_comment(ctx: Context, comment_id: str) -> Reply:
     """PATCH /api/comments/{comment_id}"""
     comment = service.update_comment(ctx, comment_id)

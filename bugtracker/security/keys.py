@@ -1,16 +1,22 @@
-"""The keys that sign access tokens: in the database, private halves encrypted."""
+"""The keys that sign access tokens: in the database, private halves encrypted.
+
+One key signs. A retired one still verifies, for as long as a token of it may live and not longer:
+whoever got hold of it must not be able to use it for ever.
+"""
 
 import json
 import threading
 import time
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
-from sqlalchemy import select
+from sqlalchemy import or_, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
 
 from bugtracker.clock import utc_now
 from bugtracker.db import Database
@@ -20,6 +26,9 @@ from bugtracker.security.secrets import Keyring, new_token
 RELOAD_SECONDS = 60
 """How old the list in memory may get; bounds what an unknown ``kid`` can make us ask."""
 
+KEEP_RETIRED = timedelta(days=1)
+"""How long a retired key verifies; ``access_token_seconds`` stays well below."""
+
 
 @dataclass(frozen=True)
 class Key:
@@ -28,7 +37,7 @@ class Key:
     kid: str
     private: ec.EllipticCurvePrivateKey
     jwk: dict[str, Any]
-    retired: bool
+    retired_at: datetime | None
 
 
 class KeyStore:
@@ -45,7 +54,8 @@ class KeyStore:
         """The key that signs now; made on first use."""
         key = self._current()
         if key is None:
-            self._create()
+            with self._db.transaction() as session:
+                self._insert(session)
             self._load()
             key = self._current()
         if key is None:
@@ -53,41 +63,68 @@ class KeyStore:
         return key
 
     def find(self, kid: str) -> Key | None:
-        """The key of this id, retired or not."""
+        """The key of this id, unless it was retired too long ago."""
         self._refresh(force=kid not in self._keys)
-        return self._keys.get(kid)
+        key = self._keys.get(kid)
+        if key is None or (key.retired_at and key.retired_at + KEEP_RETIRED < utc_now()):
+            return None
+        return key
 
     def published(self) -> list[dict[str, Any]]:
         """Public halves for the JWKS document, newest first."""
-        self._refresh()
+        self.signing()
         return [key.jwk for key in self._keys.values()]
+
+    def rotate(self) -> None:
+        """Makes a new signing key and retires the present one; its tokens stay good.
+
+        Other processes sign with the new key within RELOAD_SECONDS; they verify its tokens at
+        once.
+        """
+        with self._db.transaction() as session:
+            session.execute(
+                update(SigningKey)
+                .where(SigningKey.retired_at.is_(None))
+                .values(retired_at=utc_now())
+            )
+            self._insert(session)
+        self._load()
 
     def _current(self) -> Key | None:
         self._refresh()
-        return next((key for key in self._keys.values() if not key.retired), None)
+        return next((key for key in self._keys.values() if key.retired_at is None), None)
 
     def _refresh(self, *, force: bool = False) -> None:
-        age = time.monotonic() - self._loaded_at
-        if age > RELOAD_SECONDS or (force and age > 1):
-            self._load()
+        limit = 1 if force else RELOAD_SECONDS
+        if time.monotonic() - self._loaded_at > limit:
+            with self._lock:
+                # Whoever waited for the lock finds the work done.
+                if time.monotonic() - self._loaded_at > limit:
+                    self._read()
 
     def _load(self) -> None:
-        with self._lock, self._db.read() as connection:
-            rows = connection.execute(
-                select(SigningKey.__table__).order_by(SigningKey.created_at.desc())
-            ).all()
-            self._keys = {row.kid: self._key(row) for row in rows}
-            self._loaded_at = time.monotonic()
+        with self._lock:
+            self._read()
+
+    def _read(self) -> None:
+        wanted = or_(
+            SigningKey.retired_at.is_(None), SigningKey.retired_at > utc_now() - KEEP_RETIRED
+        )
+        statement = select(SigningKey.__table__).where(wanted)
+        with self._db.read() as connection:
+            rows = connection.execute(statement.order_by(SigningKey.created_at.desc())).all()
+        self._keys = {row.kid: self._key(row) for row in rows}
+        self._loaded_at = time.monotonic()
 
     def _key(self, row: Any) -> Key:
         pem = self._keyring.decrypt(row.private_key_encrypted, _associated(row.kid))
         private = serialization.load_pem_private_key(pem, password=None)
         if not isinstance(private, ec.EllipticCurvePrivateKey):
             raise TypeError(f"signing key {row.kid} is not an EC key")
-        return Key(row.kid, private, row.public_jwk, row.retired_at is not None)
+        return Key(row.kid, private, row.public_jwk, row.retired_at)
 
-    def _create(self) -> None:
-        """Makes the first key. Several processes may try at once: one wins by the index."""
+    def _insert(self, session: Session) -> None:
+        """Makes a key. Several processes may try at once: one wins by the index."""
         kid = new_token()[:16]
         private = ec.generate_private_key(ec.SECP256R1())
         pem = private.private_bytes(
@@ -96,17 +133,16 @@ class KeyStore:
             serialization.NoEncryption(),
         )
         jwk = json.loads(ECAlgorithm.to_jwk(private.public_key()))
-        with self._db.transaction() as session:
-            session.execute(
-                insert(SigningKey)
-                .values(
-                    kid=kid,
-                    public_jwk={**jwk, "kid": kid, "use": "sig", "alg": "ES256"},
-                    private_key_encrypted=self._keyring.encrypt(pem, _associated(kid)),
-                    created_at=utc_now(),
-                )
-                .on_conflict_do_nothing()
+        session.execute(
+            insert(SigningKey)
+            .values(
+                kid=kid,
+                public_jwk={**jwk, "kid": kid, "use": "sig", "alg": "ES256"},
+                private_key_encrypted=self._keyring.encrypt(pem, _associated(kid)),
+                created_at=utc_now(),
             )
+            .on_conflict_do_nothing()
+        )
 
 
 def _associated(kid: str) -> str:

@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import bcrypt
 
@@ -22,13 +23,18 @@ class Hasher:
     """bcrypt over a keyed pre-hash, so that every byte of a long password counts.
 
     At most ``settings.hashing_threads`` hash at once: each costs a core for a quarter second, so
-    unbounded logins would take the machine. Those who wait too long are told to come back.
+    unbounded logins would take the machine. Who waits holds a handler thread, so a quarter of
+    those stays free for other requests. The rest, and those who wait too long, are told to come
+    back (503).
     """
 
     def __init__(self, settings: Settings, keyring: Keyring) -> None:
         self._cost = settings.bcrypt_cost
         self._pepper = keyring.pepper
         self._slots = threading.BoundedSemaphore(settings.hashing_threads)
+        self._crowd = threading.BoundedSemaphore(
+            max(settings.hashing_threads, settings.threads * 3 // 4)
+        )
         self._dummy = self._hash("a password nobody has")
 
     def hash(self, password: str) -> str:
@@ -42,6 +48,10 @@ class Hasher:
             matches = bcrypt.checkpw(self._prehash(password), (stored or self._dummy).encode())
         return matches and stored is not None
 
+    def is_outdated(self, stored: str) -> bool:
+        """Whether a stored form was made at another cost than today's."""
+        return int(stored.split("$")[2]) != self._cost
+
     def _hash(self, password: str) -> str:
         return bcrypt.hashpw(self._prehash(password), bcrypt.gensalt(self._cost)).decode()
 
@@ -52,19 +62,40 @@ class Hasher:
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
-        if not self._slots.acquire(timeout=WAIT_SECONDS):
-            raise ServiceUnavailable(
-                "Too many logins at this moment; try again.", headers={"Retry-After": "2"}
-            )
-        try:
+        with _held(self._crowd, timeout=0), _held(self._slots, timeout=WAIT_SECONDS):
             yield
-        finally:
-            self._slots.release()
+
+
+@contextmanager
+def _held(semaphore: threading.BoundedSemaphore, *, timeout: float) -> Iterator[None]:
+    if not semaphore.acquire(timeout=timeout):
+        raise ServiceUnavailable(
+            "Too many logins at this moment; try again.", headers={"Retry-After": "2"}
+        )
+    try:
+        yield
+    finally:
+        semaphore.release()
+
+
+@cache
+def _common_passwords() -> frozenset[str]:
+    """The 30,000 most common passwords, lower case. Two megabytes, so loaded when first needed."""
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # type: ignore[import-untyped]
+
+    return frozenset(FREQUENCY_LISTS["passwords"])
+
+
+def is_common(password: str) -> bool:
+    """Whether many people have it, or have it with digits and symbols at its end."""
+    lowered = password.lower()
+    stem = re.sub(r"[\W\d_]+$", "", lowered)
+    return not _common_passwords().isdisjoint((lowered, stem))
 
 
 def require_strong(password: str, *, username: str, email: str, pointer: str = "/password") -> None:
-    """Raises 422 unless the password has three classes of characters or is long, and does not
-    contain the username or the address."""
+    """Raises 422 unless the password has three classes of characters or is long, is not a common
+    one, and does not contain the username or the address."""
     lowered = password.lower()
     personal = [username.lower(), email.lower(), email.lower().partition("@")[0]]
     classes = sum(bool(re.search(pattern, password)) for pattern in CLASSES)
@@ -75,6 +106,8 @@ def require_strong(password: str, *, username: str, email: str, pointer: str = "
             "must have three of: lower case, upper case, digits, others;"
             f" or at least {LONG_ENOUGH_ALONE} characters"
         )
+    elif is_common(password):
+        reason = "must not be a common password, with or without digits and symbols at its end"
     else:
         return
     violation = Violation("password_too_weak", reason, pointer=pointer)

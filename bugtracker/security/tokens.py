@@ -1,5 +1,6 @@
 """Access tokens: ES256 JWTs, verified strictly."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -16,6 +17,8 @@ AUDIENCE = "bugtracker"
 LEEWAY_SECONDS = 10
 REQUIRED = ["exp", "iat", "nbf", "iss", "aud", "sub", "jti"]
 HEADER_KEYS = {"alg", "kid", "typ"}
+# An ES256 signature has 64 bytes. Base64 decoders skip what is not base64, so we do not let it in.
+COMPACT_JWS = re.compile(r"[A-Za-z0-9_-]{1,500}\.[A-Za-z0-9_-]{1,2000}\.[A-Za-z0-9_-]{86}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +52,15 @@ def issue_access_token(
 
 
 def verify_access_token(keys: KeyStore, settings: Settings, token: str) -> AccessClaims | None:
-    """The claims of a valid token; None for anything else, whatever is wrong with it."""
+    """The claims of a valid token; None for anything else, whatever is wrong with it.
+
+    Raises what the key store raises: a wrong master key is our fault, not the token's.
+    """
+    kid = _key_id(token)
+    key = None if kid is None else keys.find(kid)
+    if key is None:
+        return None
     try:
-        header = jwt.get_unverified_header(token)
-        # A header that names its own key (jku, jwk, x5u) or another algorithm is an attack.
-        if set(header) != HEADER_KEYS or header["typ"] != TYPE or header["alg"] != ALGORITHM:
-            return None
-        key = keys.find(header["kid"])
-        if key is None:
-            return None
         payload = jwt.decode(
             token,
             key.private.public_key(),
@@ -73,3 +76,18 @@ def verify_access_token(keys: KeyStore, settings: Settings, token: str) -> Acces
         )
     except (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _key_id(token: str) -> str | None:
+    """The ``kid`` of a header that is exactly as ours are; None for any other."""
+    if COMPACT_JWS.fullmatch(token) is None:
+        return None
+    try:
+        header = jwt.get_unverified_header(token)
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        return None
+    # A header that names its own key (jku, jwk, x5u) or another algorithm is an attack.
+    if set(header) != HEADER_KEYS or header["typ"] != TYPE or header["alg"] != ALGORITHM:
+        return None
+    kid = header["kid"]
+    return kid if isinstance(kid, str) else None

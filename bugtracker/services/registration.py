@@ -7,6 +7,7 @@ from sqlalchemy import func, select, text, update
 from bugtracker.context import Context
 from bugtracker.errors import VerificationTokenInvalid, Violation
 from bugtracker.ids import new_id
+from bugtracker.jobs.queue import Options
 from bugtracker.models import Account, Credential, OneTimeToken
 from bugtracker.security.passwords import require_strong
 from bugtracker.security.secrets import token_hash
@@ -31,10 +32,15 @@ def register(ctx: Context) -> None:
         select(Account).where(func.lower(Account.email) == body["email"].lower()).with_for_update()
     )
     if account is not None and account.verified_at is not None:
-        ctx.runtime.queue.defer(session, "mail.address_known", account_id=account.id)
+        _mail(ctx, "mail.address_known", account)
         return
-    account = _prepare(ctx, account, password_hash)
-    ctx.runtime.queue.defer(session, "mail.verify_email", account_id=account.id)
+    _mail(ctx, "mail.verify_email", _prepare(ctx, account, password_hash))
+
+
+def _mail(ctx: Context, job: str, account: Account) -> None:
+    """Queues a mail, one at a time for an address: many registrations are no flood of mails."""
+    once = Options(queueing_lock=f"{job}:{account.id}")
+    ctx.runtime.queue.defer(ctx.session, job, once, account_id=account.id)
 
 
 def _prepare(ctx: Context, account: Account | None, password_hash: str) -> Account:
