@@ -1,10 +1,12 @@
 """Commands that bring data in: import and seed."""
 
+import sys
 import time
 from pathlib import Path
 from uuid import UUID
 
 import click
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -68,7 +70,8 @@ def _print(report: Report, seconds: float) -> None:
             click.echo(f"{title}: {problem}", err=True)
         if len(problems) > MAX_PROBLEMS_SHOWN:
             click.echo(f"{title}: and {len(problems) - MAX_PROBLEMS_SHOWN} more", err=True)
-    console = Console()
+    # Piped into a file or another program, the table keeps its whole width.
+    console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(_table(report))
     records = report.total("issues") + report.total("comments")
     rate = f"{records / seconds:,.0f} records/s" if records else "nothing new"
@@ -87,7 +90,8 @@ COUNTS = (
 
 
 def _table(report: Report) -> Table:
-    table = Table("File", "Key", *(name.replace("_", " ").capitalize() for name in COUNTS))
+    headings = (name.replace("_", " ").capitalize() for name in COUNTS)
+    table = Table("File", "Key", *headings, box=box.SIMPLE_HEAD)
     for file in report.files:
         table.add_row(*_row(file))
     if len(report.files) > 1:

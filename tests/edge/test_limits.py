@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from bugtracker.edge.limiting import AddressLimit, LocalCounter, Window, quota
+from tests.relay import Relay
 
-from .relay import Relay
 from .serving import Answer, Served, serving
 
 

@@ -1,0 +1,74 @@
+"""Holds every answer to the contract: status, headers, body."""
+
+import re
+from typing import Any
+
+import httpx
+from jsonschema_rs import Draft202012Validator
+
+from bugtracker.contract import Contract, Operation
+from bugtracker.validation import to_2020_12
+
+# What layers outside the operations answer: any method on any path can meet them.
+EVERYWHERE = {404, 405, 400}
+
+
+class Conformance:
+    """Checks responses; an httpx response hook."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._schemas = {"schemas": to_2020_12(contract.document["components"]["schemas"])}
+        self._validators: dict[tuple[str, str], Draft202012Validator] = {}
+        self._routes = [(_pattern(op.path), op) for op in contract.operations.values()]
+        self.seen: set[tuple[str, int]] = set()
+        """(operation, status) pairs that were answered."""
+
+    def __call__(self, response: httpx.Response) -> None:
+        response.read()
+        operation = self._operation(response.request)
+        if operation is not None:
+            self.check(operation, response)
+
+    def _operation(self, request: httpx.Request) -> Operation | None:
+        method = "get" if request.method == "HEAD" else request.method.lower()
+        for pattern, operation in self._routes:
+            if operation.method == method and pattern.fullmatch(request.url.path):
+                return operation
+        return None
+
+    def check(self, operation: Operation, response: httpx.Response) -> None:
+        """AssertionError when the answer is not what the contract documents."""
+        status = str(response.status_code)
+        self.seen.add((operation.id, response.status_code))
+        documented = operation.raw["responses"]
+        assert status in documented, f"{operation.id} answered an undocumented {status}"
+        node = self._contract.resolve(documented[status])
+        for name, header in node.get("headers", {}).items():
+            if self._contract.resolve(header).get("required"):
+                assert name in response.headers, f"{operation.id} {status} lacks {name}"
+        if "content" not in node:
+            assert not response.content, f"{operation.id} {status} has a body"
+            return
+        media_type = response.headers["content-type"].partition(";")[0]
+        assert media_type in node["content"], f"{operation.id} {status} is {media_type}"
+        if response.request.method != "HEAD":
+            self._check_body(operation, status, node["content"][media_type], response)
+
+    def _check_body(self, operation: Operation, status: str, media: Any, response: Any) -> None:
+        key = (operation.id, status)
+        if key not in self._validators:
+            schema = {**to_2020_12(media["schema"]), "components": self._schemas}
+            self._validators[key] = Draft202012Validator(schema, validate_formats=True)
+        errors = [
+            f"{'/'.join(map(str, error.instance_path))}: {error.message}"
+            for error in self._validators[key].iter_errors(response.json())
+        ]
+        assert not errors, f"{operation.id} {status}: {errors}"
+        if status[0] in "45" and "examples" in media:
+            code = response.json()["code"]
+            assert code in media["examples"], f"{operation.id} {status}: {code} is undocumented"
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\{[^}]+\\}", "[^/]+", re.escape(path)))

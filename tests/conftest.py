@@ -1,0 +1,132 @@
+"""One PostgreSQL for all test processes, one migrated database and one real server for each."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from bugtracker.app import create_app, create_runtime
+from bugtracker.contract import Contract, load_contract
+from bugtracker.embedded import Cluster, embedded_postgres
+from bugtracker.jobs.worker import WorkerThread
+from bugtracker.logs import configure_logging
+from bugtracker.migrate import migrate
+from bugtracker.runtime import Runtime
+from bugtracker.settings import Settings
+from tests.conformance import Conformance
+from tests.redis_server import redis_server
+from tests.relay import Relay
+from tests.serving import Server, serve
+from tests.world import World
+
+TEMPLATE = "bugtracker_template"
+
+
+@pytest.fixture(scope="session")
+def shared_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that all processes of this test run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def cluster(shared_directory: Path) -> Iterator[Cluster]:
+    """A running PostgreSQL with a migrated template database."""
+    with embedded_postgres(shared_directory / "postgres", durable=False) as running:
+        with (shared_directory / "template.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            running.ensure_database(TEMPLATE)
+            migrate(running.owner_url(TEMPLATE), running.api_url(TEMPLATE))
+        yield running
+
+
+@pytest.fixture(scope="session")
+def database(cluster: Cluster, shared_directory: Path) -> Iterator[str]:
+    """The name of this process's own database."""
+    name = "test_" + os.environ.get("PYTEST_XDIST_WORKER", "main")
+    with (shared_directory / "template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        cluster.clone_database(TEMPLATE, name)
+    yield name
+    cluster.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def settings(cluster: Cluster, database: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Like production, but cheap to hash and hard to exhaust."""
+    return Settings(
+        database_url=SecretStr(cluster.api_url(database)),
+        owner_database_url=SecretStr(cluster.owner_url(database)),
+        secret_key=SecretStr("a test secret of more than 32 characters"),
+        local_dir=tmp_path_factory.mktemp("local"),
+        public_url="http://bugtracker.test",
+        bcrypt_cost=4,
+        rate_limit_per_ip="1000000/minute",
+        rate_limit_login="1000000/minute",
+        log_level="ERROR",
+        cors_origins=("https://app.example",),
+    )
+
+
+@pytest.fixture(scope="session")
+def runtime(settings: Settings) -> Iterator[Runtime]:
+    """The shared services of the process under test."""
+    configure_logging(settings)
+    runtime = create_runtime(settings)
+    yield runtime
+    runtime.db.close()
+
+
+@pytest.fixture(scope="session")
+def contract() -> Contract:
+    """The bundled contract."""
+    return load_contract()
+
+
+@pytest.fixture(scope="session")
+def server(runtime: Runtime, contract: Contract) -> Iterator[Server]:
+    """The application behind a real socket."""
+    with serve(create_app(runtime, contract)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def world(runtime: Runtime, server: Server, contract: Contract) -> Iterator[World]:
+    """Organisations and callers, made on demand; every answer is held to the contract."""
+    world = World(runtime, server.url, Conformance(contract))
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def anonymous(world: World) -> Iterator[httpx.Client]:
+    """Somebody without a token."""
+    with world.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def worker(runtime: Runtime) -> Iterator[WorkerThread]:
+    """A job worker on this process's database."""
+    thread = WorkerThread(runtime)
+    thread.start()
+    yield thread
+    thread.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a real Redis."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as port:
+        yield port
+
+
+@pytest.fixture
+def relay(redis_port: int) -> Iterator[Relay]:
+    """A way to Redis that can be frozen."""
+    with Relay(redis_port) as relay:
+        yield relay
