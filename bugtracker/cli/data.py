@@ -14,8 +14,8 @@ from bugtracker.cli.people import SLUG
 from bugtracker.cli.progress import progress_bar
 from bugtracker.clock import utc_now
 from bugtracker.errors import UsernameTaken
-from bugtracker.importing import FileReport, Report, import_archives, total_size
-from bugtracker.launch import DEMO_PASSWORD, runtime_for
+from bugtracker.importing import FileReport, Report, import_archives, refresh_statistics, total_size
+from bugtracker.launch import DEMO_PASSWORD, owner_url, runtime_for
 from bugtracker.runtime import Runtime
 from bugtracker.seeding import Seeded, records_of, seed_large
 from bugtracker.services import organisations
@@ -48,7 +48,9 @@ def github_archive(files: tuple[Path, ...], slug: str, create_org: bool, dry_run
         begun = time.perf_counter()
         with progress_bar(total_size(files), "Reading") as bar:
             report = import_archives(runtime.db, org_id, files, dry_run=dry_run, progress=bar)
-        _print(report, time.perf_counter() - begun)
+        seconds = time.perf_counter() - begun
+        refresh_statistics(owner_url(runtime.settings))
+        _print(report, seconds)
     raise SystemExit(report.exit_code)
 
 
@@ -135,6 +137,7 @@ def seed(slug: str, issues: int, random_seed: int, password: str) -> None:
             )
         except (UsernameTaken, ValueError) as error:
             raise click.ClickException(f"somebody has a name it wants: {error}") from None
+        refresh_statistics(owner_url(runtime.settings))
     _report(made, password)
 
 

@@ -43,11 +43,14 @@ def serve() -> None:
             stack.callback(worker_thread.stop)
         click.echo(_banner(runtime, demo), err=True)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt, SystemExit):
             # uvicorn ends in good order, then raises the signal that ended it once more.
             server.run()
         if not server.started:
-            raise click.ClickException("the server did not start; see the log above")
+            where = f"{runtime.settings.host}:{runtime.settings.port}"
+            raise click.ClickException(
+                f"cannot serve on {where}, see above; BUGTRACKER_PORT chooses another port"
+            )
 
 
 def _server(runtime: Runtime) -> uvicorn.Server:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ARRAY, bindparam, func, insert, select, text
 from sqlalchemy.orm import Session
 
+from bugtracker.db import owner_engine
 from bugtracker.models import Base
 
 Row = Mapping[str, Any]
@@ -34,3 +35,15 @@ def lift_timeouts(session: Session) -> None:
     """Lets this transaction take its time; the limits of the API are meant for requests."""
     for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
         session.execute(text(f"SET LOCAL {limit} = 0"))
+
+
+def refresh_statistics(owner_url: str) -> None:
+    """Tells the planner about rows that came in bulk, as the owner: the API's role may not.
+
+    Autovacuum would get there in a minute or two; until then lists and searches may be slow.
+    """
+    engine = owner_engine(owner_url)
+    with engine.begin() as connection:
+        for table in Base.metadata.sorted_tables:
+            connection.execute(text(f'ANALYZE "{table.name}"'))
+    engine.dispose()

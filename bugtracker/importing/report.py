@@ -41,11 +41,6 @@ class FileReport:
     failed: bool = False
     problems: list[Problem] = field(default_factory=list)
 
-    @property
-    def records(self) -> int:
-        """Issues and comments that are in, from this time or an earlier one."""
-        return self.issues + self.comments + self.unchanged
-
     def note(self, place: str, message: str) -> None:
         """Something was changed, and is in."""
         self.problems.append(Problem(self.path.name, place, message, refused=False))

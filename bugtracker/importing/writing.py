@@ -78,7 +78,7 @@ class Writer:
         statement = select(models.Issue.number, models.Issue.id).where(
             models.Issue.org_id == self._org_id, models.Issue.project_id == self._project_id
         )
-        return dict(self._session.execute(statement).tuples().all())
+        return dict(self._session.execute(statement).all())
 
     def _known_origins(self) -> set[int]:
         """Origins of the project's comments. No join: right after an import the planner, who

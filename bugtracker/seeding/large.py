@@ -53,10 +53,13 @@ def seed_large(
         hashed = hasher.hash(password)
         org_id, people = create_organisation(session, slug, name, logins, hashed, founded)
         comments = 0
-        for count, (title, description) in zip(_shares(issues), words.PROJECTS, strict=True):
+        shares = zip(_shares(issues), words.PROJECTS, strict=True)
+        for index, (count, (title, description)) in enumerate(shares):
             project_id = create_project(session, org_id, title, description, people[2], founded)
             writer = ProjectWriter(session, org_id, project_id, progress, title)
-            writer.write(Drafting(random, people, now).issues([None] * count))
+            # Each project begins elsewhere, so that few issues show many states.
+            drafting = Drafting(random, people, now, offset=6 * index)
+            writer.write(drafting.issues([None] * count))
             comments += writer.comments
     return Seeded(org_id, slug, created=True, logins=logins, issues=issues, comments=comments)
 

@@ -38,9 +38,10 @@ class Target:
         db = self.org.world.runtime.db
         return import_archives(db, self.org.id, files, dry_run=dry_run, progress=self.steps)
 
-    def take_issues(self, *issues: Any, **fields: Any) -> Report:
+    def take_issues(self, *issues: Any, dry_run: bool = False, **fields: Any) -> Report:
         """Imports issues as the archive ``acme/tide-tables``."""
-        return self.take(write(self.directory / "archive.json", *issues, **fields))
+        path = write(self.directory / "archive.json", *issues, **fields)
+        return self.take(path, dry_run=dry_run)
 
     def rows(self, query: str) -> list[RowMapping]:
         """What the organisation's own rows answer."""
@@ -49,9 +50,21 @@ class Target:
 
     def contents(self) -> list[str]:
         """All comments as the API lists them: by date, then id."""
-        return [
-            row["content"] for row in self.rows("SELECT * FROM comments ORDER BY created_at, id")
-        ]
+        rows = self.rows("SELECT content FROM comments ORDER BY created_at, id")
+        return [row["content"] for row in rows]
+
+    def people(self) -> list[RowMapping]:
+        """The imported people."""
+        return self.rows("SELECT * FROM members WHERE account_id IS NULL")
+
+    def issues(self) -> list[RowMapping]:
+        """All issues, by number."""
+        return self.rows("SELECT * FROM issues ORDER BY number")
+
+    def project_id(self) -> str:
+        """The id of the only project."""
+        [project] = self.rows("SELECT id FROM projects")
+        return str(project["id"])
 
     def counts(self) -> tuple[int, ...]:
         """Rows per table."""
@@ -74,7 +87,7 @@ def walk(target: Target) -> Walk:
 
     def walk_to_the_end(path: str) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = []
-        cursor = ""
+        cursor: str | None = ""
         while cursor is not None:
             more = f"&cursor={cursor}" if cursor else ""
             page = target.org.developer.get(f"{path}{more}").json()

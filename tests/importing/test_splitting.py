@@ -10,7 +10,8 @@ from bugtracker.markdown import sanitise
 
 FRAGMENTS = (
     "word ", "\n", "\r\n", "\n\n", "```\n", "```py\n", "~~~~\n", "- item\n", "  ", "    code\n",
-    "> quote\n", "> ```\n", "<b>bold</b> ", "`co de` ", "<script>", "x" * 90, "é", "`", "| a | b |\n",
+    "> quote\n", "> ```\n", "<b>bold</b> ", "`co de` ", "<script>", "x" * 90, "é", "`",
+    "| a | b |\n",
 )  # fmt: skip
 
 
@@ -22,6 +23,11 @@ def code_of(text: str) -> str:
 
 def joined(parts: list[Part]) -> str:
     return "".join(part.body for part in parts)
+
+
+def _with_limits(parts: list[Part], first: int, rest: int) -> list[tuple[Part, int]]:
+    """Parts and how long they may be."""
+    return [(part, rest if index else first) for index, part in enumerate(parts)]
 
 
 class TestSplit:
@@ -66,7 +72,7 @@ class TestSplit:
         assert len(parts) > 3
         assert all(part.text == part.before + part.body + part.after for part in parts)
         assert "".join(code_of(part.text) for part in parts) == code_of(text)
-        assert all(len(part.text) <= limit for part, limit in zip(parts, [600] + [400] * 99))
+        assert all(len(part.text) <= limit for part, limit in _with_limits(parts, 600, 400))
 
     def test_what_follows_a_cut_fence_is_prose_again(self) -> None:
         text = "```\n" + "code\n" * 100 + "```\n\nThe end."
@@ -91,6 +97,6 @@ class TestSplit:
         text = sanitise(raw)
         parts = split(text, 500, 200)
         assert joined(parts) == text
-        for part, limit in zip(parts, [500] + [200] * len(parts)):
+        for part, limit in _with_limits(parts, 500, 200):
             assert len(part.before + part.body + part.after) <= limit
             assert sanitise(part.text) == part.text
