@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from bugtracker import __version__
 from bugtracker.cli.data import import_group, seed
+from bugtracker.cli.names import environment_variable
 from bugtracker.cli.people import create_user
 from bugtracker.cli.serving import check, migrate, serve, worker
 from bugtracker.embedded import EmbeddedPostgresError
@@ -26,11 +27,8 @@ class _Commands(click.Group):
 
 
 def _variable(location: tuple[int | str, ...]) -> str:
-    """The environment variable behind a field; rules over several fields have none."""
-    if not location:
-        return "settings"
-    name = str(location[0]).upper()
-    return name if name in ("DATABASE_URL", "REDIS_URL") else f"BUGTRACKER_{name}"
+    """Rules over several fields have no variable of their own."""
+    return environment_variable(str(location[0])) if location else "settings"
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

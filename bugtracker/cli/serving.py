@@ -9,6 +9,7 @@ import uvicorn
 from sqlalchemy.exc import OperationalError
 
 from bugtracker.app import create_app, create_runtime
+from bugtracker.cli.names import environment_variable
 from bugtracker.cli.progress import Silent
 from bugtracker.db import owner_engine
 from bugtracker.http_server import server_config
@@ -129,7 +130,7 @@ def check() -> None:
     with database_environment(Settings()) as settings:
         runtime = create_runtime(settings)
         for name, value in settings.model_dump().items():
-            click.echo(f"{name:28} {value}")
+            click.echo(f"{environment_variable(name):42} {value}")
         click.echo("")
         problems = _problems(runtime)
         runtime.db.close()

@@ -1,0 +1,213 @@
+"""bugtracker serve, migrate, check: as processes, as an operator meets them."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from bugtracker.ids import new_id
+from bugtracker.runtime import Runtime
+from tests.cli.conftest import Run
+
+COMMAND = [sys.executable, "-m", "bugtracker"]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def served(directory: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    """``bugtracker serve`` with the embedded default, until it is told to stop."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("BUGTRACKER_", "DATABASE_"))}
+    process = subprocess.Popen(
+        [*COMMAND, "serve"],
+        env={
+            **clean,
+            "BUGTRACKER_LOCAL_DIR": str(directory),
+            "BUGTRACKER_PORT": str(port),
+            "BUGTRACKER_BCRYPT_COST": "4",
+        },
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        wait_until_ready(process, port)
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def wait_until_ready(process: subprocess.Popen[str], port: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise AssertionError(process.communicate()[1])
+
+
+def log_in(port: int) -> httpx.Response:
+    """As the demo owner, whose password the banner shows."""
+    body = {"email": "owner@demo.example", "password": "Tidal-Library-1843"}
+    return httpx.post(f"http://127.0.0.1:{port}/api/auth/login", json=body)
+
+
+def running_servers(directory: Path) -> list[str]:
+    """Database processes whose command line names the directory."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if str(directory) in line and "postgres" in line:
+                found.append(line)
+    return found
+
+
+class TestServe:
+    def test_from_nothing_to_a_login_and_again_with_the_data_kept(self, tmp_path: Path) -> None:
+        port = free_port()
+        with served(tmp_path, port) as process:
+            assert log_in(port).status_code == 200
+            process.send_signal(signal.SIGINT)
+            banner = process.communicate(timeout=30)[1]
+            assert process.returncode == 0
+        assert f"http://127.0.0.1:{port}/docs" in banner
+        assert "owner@demo.example" in banner
+        assert "made just now" in banner
+        assert running_servers(tmp_path) == []
+        with served(tmp_path, port) as process:
+            assert log_in(port).status_code == 200
+            process.send_signal(signal.SIGTERM)
+            banner = process.communicate(timeout=30)[1]
+            assert process.returncode == 0
+        assert "kept from before" in banner
+        assert running_servers(tmp_path) == []
+
+    def test_a_port_in_use_is_a_clear_error(self, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            environment = {
+                **os.environ,
+                "BUGTRACKER_LOCAL_DIR": str(tmp_path),
+                "BUGTRACKER_PORT": str(port),
+                "BUGTRACKER_BCRYPT_COST": "4",
+            }
+            result = subprocess.run(
+                [*COMMAND, "serve"], env=environment, capture_output=True, text=True, timeout=60
+            )
+        assert result.returncode == 1
+        assert "BUGTRACKER_PORT" in result.stderr
+
+    def test_the_secret_is_for_its_owner_only(self, tmp_path: Path) -> None:
+        result = subprocess.run(
+            [*COMMAND, "check"],
+            env={**os.environ, "BUGTRACKER_LOCAL_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert result.returncode == 0, result.stderr
+        secret = tmp_path / "secret_key"
+        assert secret.stat().st_mode & 0o077 == 0
+        assert secret.read_text() not in result.stdout
+
+
+class TestMigrate:
+    def test_says_where_the_schema_is(self, run: Run) -> None:
+        result = run("migrate")
+        assert result.exit_code == 0, result.output
+        assert re.search(r"already at \d{4}", result.stdout)
+
+    def test_an_unreachable_database_is_one_line(self, run: Run) -> None:
+        nowhere = "postgresql+psycopg://nobody@127.0.0.1:1/nothing"
+        env = {"DATABASE_URL": nowhere, "BUGTRACKER_OWNER_DATABASE_URL": nowhere}
+        result = run("migrate", env=env)
+        assert result.exit_code == 1
+        assert "cannot reach the database" in result.stderr
+
+
+class TestCheck:
+    def test_shows_the_settings_without_secrets(self, run: Run) -> None:
+        result = run("check")
+        assert result.exit_code == 0, result.output
+        assert "BUGTRACKER_RATE_LIMIT_LOGIN" in result.stdout
+        assert "a test secret" not in result.stdout
+        assert "All is well." in result.stdout
+
+    def test_names_what_is_wrong_with_a_setting(self, run: Run) -> None:
+        result = run("check", env={"BUGTRACKER_RATE_LIMIT_LOGIN": "often"})
+        assert result.exit_code == 1
+        assert "BUGTRACKER_RATE_LIMIT_LOGIN" in result.stderr
+
+    def test_an_unreachable_database_is_a_problem(self, run: Run) -> None:
+        result = run("check", env={"DATABASE_URL": "postgresql+psycopg://nobody@127.0.0.1:1/x"})
+        assert result.exit_code == 1
+        assert "database" in result.stderr
+
+    def test_another_secret_than_the_keys_were_encrypted_with_is_a_problem(self, run: Run) -> None:
+        run("check")
+        result = run(
+            "check", env={"BUGTRACKER_SECRET_KEY": "a secret of 32 characters, but not ours"}
+        )
+        assert result.exit_code == 1
+        assert "BUGTRACKER_SECRET_KEY" in result.stderr
+
+
+class TestHelp:
+    @pytest.mark.parametrize(
+        "command", ["serve", "worker", "migrate", "check", "seed", "import", "create-user"]
+    )
+    def test_every_command_has_help(self, run: Run, command: str) -> None:
+        result = run(command, "--help")
+        assert result.exit_code == 0
+        assert len(result.stdout) > 100
+
+
+class TestWorker:
+    def test_does_what_was_queued_and_stops_when_told(
+        self, runtime: Runtime, environment: dict[str, str], tmp_path: Path
+    ) -> None:
+        account_id = new_id()
+        process = subprocess.Popen(
+            [*COMMAND, "worker"],
+            env={**os.environ, **environment, "BUGTRACKER_LOCAL_DIR": str(tmp_path)},
+        )
+        try:
+            with runtime.db.transaction() as session:
+                job = runtime.queue.defer(session, "mail.address_known", account_id=account_id)
+            deadline = time.monotonic() + 30
+            while job_status(runtime, job) != "succeeded":
+                assert time.monotonic() < deadline
+                assert process.poll() is None
+                time.sleep(0.1)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+
+
+def job_status(runtime: Runtime, job: int | None) -> str:
+    with runtime.db.read() as connection:
+        query = text("SELECT status::text FROM procrastinate_jobs WHERE id = :id")
+        status: str = connection.execute(query, {"id": job}).scalar_one()
+        return status
