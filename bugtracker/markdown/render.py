@@ -70,6 +70,16 @@ def _parser() -> MarkdownIt:
 
 
 _PARSER = _parser()
+_PARSER_WITHOUT_TABLES = _parser().disable("table")
+MAX_CELLS = 10_000
+
+
+def _parser_for(source: str) -> MarkdownIt:
+    """Tables fill short rows up to the header's width: few characters could make a million cells,
+    so a text that could is rendered without tables."""
+    lines = source.split("\n")
+    widest = max(line.count("|") for line in lines) + 1
+    return _PARSER if widest * len(lines) <= MAX_CELLS else _PARSER_WITHOUT_TABLES
 
 
 def _align_cells(tokens: Sequence[Token]) -> None:
@@ -86,6 +96,7 @@ def render(source: str) -> str:
     Links are limited to http, https and mailto, and images are links to the image.
     """
     env: dict[str, object] = {}
-    tokens = _PARSER.parse(_SURROGATES.sub("\ufffd", source), cast(EnvType, env))
+    parser = _parser_for(source)
+    tokens = parser.parse(_SURROGATES.sub("\ufffd", source), cast(EnvType, env))
     _align_cells(tokens)
-    return _CLEANER.clean(_PARSER.renderer.render(tokens, _PARSER.options, cast(EnvType, env)))
+    return _CLEANER.clean(parser.renderer.render(tokens, parser.options, cast(EnvType, env)))
