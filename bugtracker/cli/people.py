@@ -85,6 +85,9 @@ def _create(
                 by=Origin(now, None),
             )
         by = Origin(now, None, account_id=account_id)
+        known = organisations.organisation_by_slug(session, slug) is not None
         org_id = organisations.ensure(session, slug, slug, by)
         organisations.add_member(session, org_id, account_id, role, by)
+    # Anybody may have registered an organisation of this name: say which of the two it is.
+    click.echo(f"{'Joined the existing' if known else 'Made the'} organisation {slug!r}.", err=True)
     return str(account_id)

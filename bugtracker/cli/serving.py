@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from contextlib import ExitStack, suppress
+from ipaddress import ip_address
 
 import click
 import uvicorn
@@ -35,7 +36,7 @@ def serve() -> None:
     configure_logging(settings)
     with ExitStack() as stack:
         runtime = stack.enter_context(runtime_for(settings))
-        demo = _seed(runtime) if settings.embedded else None
+        demo = _seed(runtime) if settings.embedded and _is_loopback(settings.host) else None
         _warn_unless_ready(runtime)
         server = _server(runtime)
         if runtime.settings.run_worker:
@@ -69,6 +70,14 @@ def _warn_unless_ready(runtime: Runtime) -> None:
     failed = [part for part, result in checks(runtime.db).items() if result != "ok"]
     if failed:
         click.echo(f"Warning: not ready ({', '.join(failed)}); run `bugtracker migrate`?", err=True)
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine can reach us: the demo's password is known to everybody."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _seed(runtime: Runtime) -> Seeded:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from bugtracker.clock import utc_now
 from bugtracker.db import Database
@@ -84,7 +84,9 @@ def _import_file(
         pass
     except Refused as refusal:
         report.fail(refusal)
-    except (IntegrityError, DataError) as error:
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
         reason = str(error.orig).partition("\n")[0]
         report.fail(Refused("the file", f"the database refused it: {reason}"))
     meter.reach(1, 1)

@@ -7,7 +7,8 @@ from typing import Any
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
-_LARGEST_NUMBER = 2**31 - 1
+_LARGEST_NUMBER = 99_999_999
+"""Beyond it a project would run out of numbers for its own issues, and keys of digits."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Note = Callable[[str, str], None]

@@ -26,6 +26,9 @@ class _Person:
     is_new: bool
 
 
+_FOLD = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
+
+
 class People:
     """Imported people of one organisation, one per login whatever its capitals.
 
@@ -37,7 +40,7 @@ class People:
         self._pending: dict[str, _Person] = {}
         self._promoted: list[UUID] = []
         self._known = {
-            username.lower(): _Person(user_id, username, role, is_new=False)
+            _key(username): _Person(user_id, username, role, is_new=False)
             for user_id, username, role in session.execute(
                 select(Member.user_id, Member.imported_username, Member.role).where(
                     Member.org_id == org_id,
@@ -89,7 +92,7 @@ class People:
         return found or self.person(IMPORTER)
 
     def _find(self, login: str) -> _Person:
-        key = login.lower()
+        key = _key(login)
         person = self._known.get(key)
         if person is None:
             person = _Person(new_id(), login, "member", is_new=True)
@@ -135,3 +138,9 @@ class People:
         return event_row(
             self._org_id, "member.imported", ("user", person.user_id), created, self._now
         )
+
+
+def _key(login: str) -> str:
+    """One key per login whatever its capitals. Logins are ASCII; of others only the letters that
+    every library folds alike are folded, as the database's unique index does."""
+    return login.translate(_FOLD)

@@ -47,7 +47,7 @@ class Member(Versioned, Base):
             "members_imported_key",
             "org_id",
             "imported_from",
-            text("lower(imported_username)"),
+            text('lower(imported_username COLLATE "C")'),
             unique=True,
             postgresql_where=text("account_id IS NULL"),
         ),
