@@ -12,17 +12,21 @@ BROKEN := $(if $(realpath $(BIN)/python),,always)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format lock clean always
+.PHONY: help run test fuzz lint format lock swagger-ui clean always
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
-		awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
+		awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
 
 run: .venv/.base ## Start everything on 127.0.0.1:8000 (BUGTRACKER_PORT changes it)
 	@exec $(BIN)/bugtracker serve
 
 test: lint ## Run the linters, the type checker and all tests (ARGS="-k login" narrows)
 	@exec $(BIN)/pytest -n auto --cov --cov-report=term $(if $(ARGS),$(ARGS),--cov-fail-under=90)
+
+fuzz: .venv/.dev ## Fuzz the API for long, differently each time (EXAMPLES=500 per operation)
+	@SCHEMATHESIS_MAX_EXAMPLES=$(or $(EXAMPLES),500) exec $(BIN)/pytest -n auto --timeout 0 \
+		tests/test_schemathesis.py
 
 lint: .venv/.dev ## Run the linters and the type checker only
 	$(BIN)/ruff check .
@@ -37,6 +41,19 @@ lock: .tools/uv.txt ## Compile requirements/*.txt (UPGRADE=--upgrade takes newer
 	cd requirements && for name in uv build base; do \
 		$(subst .tools,../.tools,$(COMPILE)) $$name.in -o $$name.txt || exit; done
 	cd requirements && $(subst .tools,../.tools,$(COMPILE)) -c base.txt dev.in -o dev.txt
+
+SWAGGER_UI := bugtracker/pages/static/swagger-ui
+swagger-ui: ## Take the newest Swagger UI 5 from npm (rarely; look at /docs afterwards)
+	@set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
+	npm pack --silent --pack-destination "$$work" swagger-ui-dist@5 > /dev/null; \
+	tar -xzf "$$work"/swagger-ui-dist-*.tgz -C "$$work"; \
+	for name in LICENSE NOTICE swagger-ui.css swagger-ui-bundle.js \
+			swagger-ui-bundle.js.LICENSE.txt; do \
+		install -m 644 "$$work/package/$$name" $(SWAGGER_UI)/; \
+	done; \
+	sed -n 's/^ *"version": "\(.*\)",*$$/\1/p' "$$work/package/package.json" \
+		> $(SWAGGER_UI)/VERSION; \
+	echo "Swagger UI $$(cat $(SWAGGER_UI)/VERSION)"
 
 clean: ## Remove the environment, tools and caches (the data in .local stay)
 	rm -rf .venv .tools .tox .mypy_cache .ruff_cache .hypothesis .schemathesis *.egg-info

@@ -70,8 +70,13 @@ class Contract:
     """The bundled document and the operations in it."""
 
     def __init__(self, document: Json) -> None:
+        """ValueError for an operation that is not as the rest of the program relies on."""
         self.document = document
-        self.operations = {operation.id: operation for operation in _operations(document)}
+        self.operations: dict[str, Operation] = {}
+        for operation in _operations(document):
+            if operation.id in self.operations:
+                raise ValueError(f"two operations are called {operation.id}")
+            self.operations[operation.id] = operation
 
     @cached_property
     def json_bytes(self) -> bytes:
@@ -123,7 +128,10 @@ class Contract:
 
 
 def load_contract(root: Path = ROOT_FILE) -> Contract:
-    """Reads and bundles the contract below ``root``; raises on a reference that leads nowhere."""
+    """Reads and bundles the contract below ``root``.
+
+    ValueError for a reference that leads nowhere or to something the root does not name.
+    """
     return Contract(_Bundler(root).bundle())
 
 
@@ -157,7 +165,10 @@ class _Bundler:
         if set(node) != {"$ref"}:
             return self._rewrite(node, self._root)
         file, pointer = self._target(self._root, node["$ref"])
-        return self._rewrite(_at(self._file(file), pointer), file)
+        try:
+            return self._rewrite(_at(self._file(file), pointer), file)
+        except (KeyError, FileNotFoundError) as error:
+            raise ValueError(f"{self._root.name}: {node['$ref']} leads nowhere") from error
 
     def _rewrite(self, node: Json, file: Path) -> Json:
         if isinstance(node, list):
@@ -195,6 +206,9 @@ def _at(node: Json, pointer: str) -> Json:
 
 def _operations(document: Json) -> Iterator[Operation]:
     for path, item in document["paths"].items():
+        # Connexion would check them once per middleware.
+        if "parameters" in item:
+            raise ValueError(f"{path}: declare parameters in each operation")
         for method in METHODS:
             if method in item:
                 yield _operation(document, path, method, item[method])
@@ -205,6 +219,8 @@ def _operation(document: Json, path: str, method: str, raw: Json) -> Operation:
     bodies = [media["schema"] for media in content.values()]
     if raw.get("x-public") is not True and "x-permission" not in raw:
         raise ValueError(f"{raw['operationId']} has neither x-permission nor x-public")
+    if not raw.get("tags"):
+        raise ValueError(f"{raw['operationId']} has no tag, which names its module")
     return Operation(
         id=raw["operationId"],
         method=method,

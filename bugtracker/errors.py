@@ -134,10 +134,6 @@ class RefreshTokenReused(RefreshTokenInvalid):
     commits = True
 
 
-class EmailNotVerified(AppError):
-    status, code, title = 403, "email_not_verified", "The e-mail address is not verified yet"
-
-
 class PermissionDenied(AppError):
     status, code, title = 403, "permission_denied", "You may not do this"
 
@@ -156,10 +152,6 @@ class ResourceNotFound(AppError):
 
 class MethodNotAllowed(AppError):
     status, code, title = 405, "method_not_allowed", "The method is not allowed here"
-
-
-class NotAcceptable(AppError):
-    status, code, title = 406, "not_acceptable", "No acceptable representation"
 
 
 # 409: the state forbids it

@@ -9,10 +9,6 @@ from jsonschema_rs import Draft202012Validator
 from bugtracker.contract import Contract, Operation
 from bugtracker.validation import to_2020_12
 
-# What layers outside the operations answer: any method on any path can meet them.
-EVERYWHERE = {404, 405, 400}
-
-
 class Conformance:
     """Checks responses; an httpx response hook."""
 

@@ -54,7 +54,7 @@ class TestMailedLink:
             page.goto(link)
             button = page.get_by_role("button", name="Confirm the address")
             expect(button).to_be_visible()
-            assert http.post("/api/auth/login", json=login).status_code == 403
+            assert http.post("/api/auth/login", json=login).status_code == 401
 
             button.click()
             expect(page.get_by_role("status")).to_contain_text(f"{email} belongs to pages")

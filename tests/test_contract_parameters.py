@@ -1,0 +1,138 @@
+"""Every parameter of the contract does something: two requests that differ only in it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from bugtracker.contract import Operation, load_contract
+from tests.world import Caller, World
+
+CONTRACT = load_contract()
+OPERATIONS = CONTRACT.operations
+
+
+@dataclass
+class Scene:
+    """Two projects; the first one has two issues that differ in everything, and two comments."""
+
+    caller: Caller
+    paths: dict[str, str]
+
+    def path(self, operation: Operation) -> str:
+        return operation.path.format(**self.paths)
+
+
+@pytest.fixture
+def scene(world: World) -> Scene:
+    """The scene, seen by the manager who made it."""
+    org = world.create_org()
+    caller = org.manager
+    caller.create_project(name="Archive of tides")
+    project = caller.create_project(name="Before the tides")
+    other = caller.create_project(name="Zebra")
+    assert caller.delete(f"/api/projects/{other['id']}").status_code == 204
+    issue = caller.create_issue(project, title="Old **ebb**", assignee_id=str(caller.id))
+    org.developer.create_issue(project, title="New flood", priority="critical")
+    caller.move(issue, "in_progress")
+    comment = caller.create_comment(issue, "It is **wrong**.")
+    caller.create_comment(issue, "It is right.")
+    paths = {"project_id": project["id"], "issue_id": issue["id"], "comment_id": comment["id"]}
+    return Scene(caller, paths)
+
+
+def next_cursor(scene: Scene, operation: Operation) -> str:
+    """A cursor of the list itself."""
+    first = scene.caller.get(scene.path(operation), params={"limit": 1}).json()
+    cursor: str = first["next_cursor"]
+    return cursor
+
+
+Value = str | int | Callable[[Scene, Operation], str]
+PAGING: dict[str, Value] = {"limit": 1, "cursor": next_cursor}
+
+# For each query parameter a value that must change the answer of the scene.
+EFFECTS: dict[str, dict[str, Value]] = {
+    "list_projects": {
+        **PAGING, "page": 1, "search": "zebra", "is_archived": "true", "sort": "name",
+    },
+    "list_issues": {
+        **PAGING, "page": 1, "status": "in_progress", "priority": "critical", "assignee": "me",
+        "reporter": "me", "search": "flood", "sort": "created_at", "render": "html",
+    },
+    "get_issue": {"render": "html"},
+    "list_issue_history": {**PAGING, "sort": "-created_at"},
+    "list_comments": {**PAGING, "page": 1, "sort": "-created_at", "render": "html"},
+    "get_comment": {"render": "html"},
+}  # fmt: skip
+
+CASES = [(operation, name) for operation, effects in EFFECTS.items() for name in effects]
+
+
+def with_header(name: str) -> list[Any]:
+    return [
+        pytest.param(operation, id=operation.id)
+        for operation in OPERATIONS.values()
+        if name in {parameter.name for parameter in operation.parameters}
+    ]
+
+
+class TestQueryParameter:
+    def test_every_one_has_a_case_below(self) -> None:
+        in_contract = {
+            (operation.id, parameter.name)
+            for operation in OPERATIONS.values()
+            for parameter in operation.parameters
+            if parameter.location == "query"
+        }
+        assert set(CASES) == in_contract
+
+    @pytest.mark.parametrize(("operation_id", "name"), CASES)
+    def test_changes_the_answer(self, scene: Scene, operation_id: str, name: str) -> None:
+        operation = OPERATIONS[operation_id]
+        value = EFFECTS[operation_id][name]
+        given = value(scene, operation) if callable(value) else value
+        path = scene.path(operation)
+        plain = scene.caller.get(path)
+        changed = scene.caller.get(path, params={name: given})
+        assert (plain.status_code, changed.status_code) == (200, 200)
+        assert plain.json() != changed.json()
+
+
+class TestConditionalHeader:
+    @pytest.mark.parametrize("operation", with_header("If-Match"))
+    def test_if_match_of_another_version_stops_the_change(
+        self, scene: Scene, operation: Operation
+    ) -> None:
+        body = next(
+            (
+                example["value"]
+                for media in operation.raw.get("requestBody", {}).get("content", {}).values()
+                for example in media["examples"].values()
+            ),
+            None,
+        )
+        response = scene.caller.http.request(
+            operation.method, scene.path(operation), json=body, headers={"If-Match": '"v99-0"'}
+        )
+        assert (response.status_code, response.json()["code"]) == (412, "precondition_failed")
+
+    @pytest.mark.parametrize("operation", with_header("If-None-Match"))
+    def test_if_none_match_of_the_same_version_saves_the_body(
+        self, scene: Scene, operation: Operation
+    ) -> None:
+        path = scene.path(operation)
+        tag = scene.caller.get(path).headers["etag"]
+        response = scene.caller.get(path, headers={"If-None-Match": tag})
+        assert (response.status_code, response.content) == (304, b"")
+        assert response.headers["etag"] == tag
+
+    def test_no_other_header_is_read(self) -> None:
+        names = {
+            parameter.name
+            for operation in OPERATIONS.values()
+            for parameter in operation.parameters
+            if parameter.location == "header"
+        }
+        assert names == {"If-Match", "If-None-Match"}

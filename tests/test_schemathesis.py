@@ -1,0 +1,101 @@
+"""Schemathesis against the live server, from the contract it serves: it finds nothing.
+
+A short, repeatable run here; ``make fuzz`` sets SCHEMATHESIS_MAX_EXAMPLES and draws anew each time.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.serving import Server
+from tests.world import Caller, World
+
+EXAMPLES = os.environ.get("SCHEMATHESIS_MAX_EXAMPLES")
+ALL_PHASES = "examples,coverage,fuzzing,stateful"
+
+# 412 and 422 depend on the state, as 409 does. A cursor that nobody was given, and page beside
+# cursor, are 400: OpenAPI 3.0 can say neither.
+CONFIG = """
+[checks.positive_data_acceptance]
+expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 412, 422]
+
+[[operations]]
+include-operation-id = ["list_projects", "list_issues", "list_comments", "list_issue_history"]
+[operations.checks.positive_data_acceptance]
+expected-statuses = [200, 400, 401, 403, 404]
+
+# The coverage phase writes headers of letters and digits only, and takes its "0" for an ETag.
+[[operations]]
+include-operation-id = ["update_project", "delete_project", "update_issue", "update_comment"]
+[operations.phases.coverage.checks.positive_data_acceptance]
+expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 422]
+
+# DELETE archives: the project and what is in it can still be read.
+[[operations]]
+include-path-regex = "^/api/projects/"
+[operations.checks.use_after_free]
+enabled = false
+"""
+# Left alone it would sign up by itself: nobody verifies its address.
+NO_SIGN_UP = """
+[auth]
+auto-signup = false
+"""
+
+
+def fuzz(server: Server, directory: Path, *options: str, config: str = "") -> None:
+    """Runs Schemathesis; AssertionError with its report when it finds something."""
+    file = directory / "schemathesis.toml"
+    file.write_text(CONFIG + config)
+    fixed = ["--generation-deterministic"] if EXAMPLES is None else ["--max-examples", EXAMPLES]
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(file), "run"]
+    target = [f"{server.url}/openapi.json", "--no-color", "--warnings", "off"]
+    # Options come last: a run may set its own number of examples.
+    run = subprocess.run(
+        [*command, *target, *options, *fixed],
+        cwd=directory, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, f"{run.stdout}\n{run.stderr}"
+    assert "No issues found" in run.stdout
+
+
+def as_caller(caller: Caller) -> list[str]:
+    return ["--header", f"Authorization: {caller.http.headers['Authorization']}"]
+
+
+def things_of(caller: Caller) -> str:
+    """Configuration that makes path parameters name things that exist."""
+    project = caller.create_project()
+    issue = caller.create_issue(project, description="It is **wrong**.")
+    comment = caller.create_comment(issue)
+    caller.move(caller.create_issue(project, priority="critical"), "in_progress", "resolved")
+    return f"""
+[parameters]
+"path.project_id" = "{project["id"]}"
+"path.issue_id" = "{issue["id"]}"
+"path.comment_id" = "{comment["id"]}"
+"""
+
+
+@pytest.mark.timeout(0 if EXAMPLES else 120)
+class TestSchemathesis:
+    def test_finds_nothing_as_owner_of_things(
+        self, world: World, server: Server, tmp_path: Path
+    ) -> None:
+        owner = world.create_org().owner
+        options = ["--phases", ALL_PHASES, "--max-examples", "10", *as_caller(owner)]
+        fuzz(server, tmp_path, *options, config=things_of(owner))
+
+    def test_finds_nothing_as_member_who_guesses(
+        self, world: World, server: Server, tmp_path: Path
+    ) -> None:
+        member = world.create_org().member
+        options = ["--phases", "coverage,fuzzing", "--max-examples", "6", *as_caller(member)]
+        fuzz(server, tmp_path, *options)
+
+    def test_finds_nothing_without_a_token(self, server: Server, tmp_path: Path) -> None:
+        options = ["--phases", "examples,coverage,fuzzing", "--max-examples", "5"]
+        fuzz(server, tmp_path, *options, config=NO_SIGN_UP)

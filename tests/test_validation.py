@@ -1,0 +1,285 @@
+"""Requests against the contract: every violation at once, each with its place, nothing echoed."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from bugtracker.contract import Contract, load_contract
+from bugtracker.errors import MediaTypeNotSupported, RequestInvalid, RequestMalformed, Violation
+from bugtracker.validation import MAX_NAME, OperationValidator, query_defaults, require_valid
+from tests.world import World
+
+CONTRACT = load_contract()
+JSON = "application/json"
+
+
+def validator(operation_id: str) -> OperationValidator:
+    return OperationValidator(CONTRACT.operations[operation_id], CONTRACT)
+
+
+def found(violations: list[Violation]) -> set[tuple[str, str]]:
+    """(place, code) of each violation; the place of a body's member begins with a slash."""
+    return {(v.parameter if v.parameter is not None else v.pointer or "", v.code)
+            for v in violations}  # fmt: skip
+
+
+def in_body(operation_id: str, content: bytes) -> set[tuple[str, str]]:
+    return found(validator(operation_id).body(JSON, content)[1])
+
+
+def query(operation_id: str, text: str) -> tuple[dict[str, Any], set[tuple[str, str]]]:
+    """Coerced query parameters of a request with valid path parameters, and its violations."""
+    operation = CONTRACT.operations[operation_id]
+    path = {p.name: "01955b4e-2e03-7a42-8503-ac43ac35012b" for p in operation.parameters
+            if p.location == "path"}  # fmt: skip
+    values, violations = validator(operation_id).parameters(path, text.encode(), {})
+    return values["query"], found(violations)
+
+
+class TestQuery:
+    @pytest.mark.parametrize(
+        ("text", "values"),
+        [
+            ("", {}),
+            ("limit=5&page=2", {"limit": 5, "page": 2}),
+            ("is_archived=true", {"is_archived": True}),
+            ("is_archived=false", {"is_archived": False}),
+            ("search=a+b%2Bc%26d", {"search": "a b+c&d"}),
+            ("search=%C3%A9", {"search": "é"}),
+            ("sort=-name", {"sort": "-name"}),
+        ],
+    )
+    def test_is_coerced(self, text: str, values: dict[str, Any]) -> None:
+        assert query("list_projects", text) == (values, set())
+
+    @pytest.mark.parametrize(
+        ("text", "statuses"),
+        [
+            ("status=open", ["open"]),
+            ("status=open,closed", ["open", "closed"]),
+            ("status=open%2Cclosed", ["open", "closed"]),
+        ],
+    )
+    def test_lists_are_separated_by_commas(self, text: str, statuses: list[str]) -> None:
+        assert query("list_issues", text) == ({"status": statuses}, set())
+
+    @pytest.mark.parametrize(
+        "text",
+        ["+5", "%2B5", "1_000", "%D9%A1", "%EF%BC%91", "5.0", "5e0", "0x5", "05", "00", "", "%205",
+         "5%20", "--5", "-", "true", "null", "1,2", "9" * 19, "9" * 5000],
+    )  # fmt: skip
+    def test_integers_are_plainly_decimal(self, text: str) -> None:
+        assert query("list_projects", f"limit={text}")[1] == {("limit", "type")}
+
+    @pytest.mark.parametrize(
+        ("text", "code"),
+        [("0", "minimum"), ("-1", "minimum"), ("-0", "minimum"), ("101", "maximum"),
+         ("9" * 18, "maximum")],
+    )  # fmt: skip
+    def test_integers_are_bounded(self, text: str, code: str) -> None:
+        assert query("list_projects", f"limit={text}")[1] == {("limit", code)}
+
+    @pytest.mark.parametrize("text", ["TRUE", "True", "1", "yes", "on", "t", "", " true", "null"])
+    def test_booleans_are_true_or_false(self, text: str) -> None:
+        assert query("list_projects", f"is_archived={text}")[1] == {("is_archived", "type")}
+
+    @pytest.mark.parametrize(
+        ("text", "violations"),
+        [
+            ("status=", {("status", "enum")}),
+            ("status=open,", {("status", "enum")}),
+            ("status=open, closed", {("status", "enum")}),
+            ("status=Open", {("status", "enum")}),
+            ("status=open,open", {("status", "uniqueItems")}),
+            ("status=open&status=closed", {("status", "duplicate")}),
+            ("assignee=nobody", {("assignee", "pattern")}),
+            ("sort=title", {("sort", "enum")}),
+            ("render=HTML", {("render", "enum")}),
+            ("search=", {("search", "minLength"), ("search", "pattern")}),
+            ("search=%20%09", {("search", "pattern")}),
+            ("search=" + "a" * 201, {("search", "maxLength")}),
+            ("cursor=a%2Fb", {("cursor", "pattern")}),
+            ("Limit=5", {("Limit", "unknown_parameter")}),
+            ("limit[]=5", {("limit[]", "unknown_parameter")}),
+            ("=5", {("", "unknown_parameter")}),
+            ("limit=5;page=2", {("limit", "type")}),
+        ],
+    )
+    def test_says_what_is_wrong(self, text: str, violations: set[tuple[str, str]]) -> None:
+        assert query("list_issues", text)[1] == violations
+
+    def test_says_everything_that_is_wrong(self) -> None:
+        text = "limit=0&page=x&sort=y&what=1&sort=name"
+        assert query("list_projects", text)[1] == {
+            ("limit", "minimum"), ("page", "type"), ("sort", "duplicate"),
+            ("what", "unknown_parameter"),
+        }  # fmt: skip
+
+    def test_knows_the_defaults_of_the_contract(self) -> None:
+        operation = CONTRACT.operations["list_comments"]
+        assert query_defaults(operation, CONTRACT) == {
+            "sort": "created_at", "limit": 20, "page": None, "cursor": None, "render": None,
+        }  # fmt: skip
+
+
+class TestPath:
+    @pytest.mark.parametrize(
+        "text", ["TLS-42", "A0-1", "01955b4e-2e03-7a42-8503-ac43ac35012b",
+                 "01955B4E-2E03-7A42-8503-AC43AC35012B"],
+    )  # fmt: skip
+    def test_an_issue_is_named_by_id_or_key(self, text: str) -> None:
+        _, violations = validator("get_issue").parameters({"issue_id": text}, b"", {})
+        assert violations == []
+
+    @pytest.mark.parametrize(
+        "text", ["tls-42", "TLS-0", "TLS-01", "T-1", "TLS42", "TLS-4294967296", "TLS-42\n", "",
+                 "01955b4e2e037a428503ac43ac35012b", "{01955b4e-2e03-7a42-8503-ac43ac35012b}",
+                 "urn:uuid:01955b4e-2e03-7a42-8503-ac43ac35012b", "TLS-٤٢"],
+    )  # fmt: skip
+    def test_anything_else_is_refused(self, text: str) -> None:
+        _, violations = validator("get_issue").parameters({"issue_id": text}, b"", {})
+        assert {place for place, _ in found(violations)} == {"issue_id"}
+
+    @pytest.mark.parametrize("text", ["x", "01955b4e2e037a428503ac43ac35012b", "01955b4e-2e03"])
+    def test_other_ids_are_uuids(self, text: str) -> None:
+        _, violations = validator("get_project").parameters({"project_id": text}, b"", {})
+        assert found(violations) == {("project_id", "format")}
+
+
+class TestBody:
+    def test_says_everything_that_is_wrong(self) -> None:
+        body = b'{"title": "", "priority": 3, "due_date": "2025-02-30", "x": 1, "y": 2}'
+        assert in_body("create_issue", body) == {
+            ("/title", "minLength"), ("/title", "pattern"), ("/priority", "enum"),
+            ("/priority", "type"), ("/due_date", "format"), ("/x", "additionalProperties"),
+            ("/y", "additionalProperties"),
+        }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("body", "violations"),
+        [
+            (b"null", {("", "type")}),
+            (b"[]", {("", "type")}),
+            (b'"title"', {("", "type")}),
+            (b"{}", {("/title", "required")}),
+            (b'{"title": null}', {("/title", "type")}),
+            (b'{"title": 1}', {("/title", "type")}),
+            (b'{"title": " \\t "}', {("/title", "pattern")}),
+            (b'{"title": "a\\nb"}', {("/title", "pattern")}),
+            (b'{"title": "a\\u0000b"}', {("/title", "pattern")}),
+            (b'{"title": "a", "assignee_id": "x"}', {("/assignee_id", "format")}),
+            (b'{"title": "a", "reporter_id": null}', {("/reporter_id", "additionalProperties")}),
+            (b'{"title": "a", "~/": 1}', {("/~0~1", "additionalProperties")}),
+            (b'{"title": "a", "due_date": "2025-3-1"}',
+             {("/due_date", "format"), ("/due_date", "pattern")}),
+        ],
+    )  # fmt: skip
+    def test_says_what_is_wrong_and_where(
+        self, body: bytes, violations: set[tuple[str, str]]
+    ) -> None:
+        assert in_body("create_issue", body) == violations
+
+    @pytest.mark.parametrize("operation", ["update_issue", "update_project"])
+    def test_a_patch_changes_something(self, operation: str) -> None:
+        assert in_body(operation, b"{}") == {("", "minProperties")}
+
+    @pytest.mark.parametrize("names", [{}, {"email": "ada@example.com", "username": "ada"}])
+    def test_a_login_names_exactly_one_account(self, names: dict[str, str]) -> None:
+        body = httpx.Request("POST", "http://t", json={"password": "x", **names}).content
+        violations = validator("login").body(JSON, body)[1]
+        assert [(v.pointer, v.code, v.detail) for v in violations] == [
+            ("", "oneOf", "must have exactly one of email, username")
+        ]
+
+    @pytest.mark.parametrize("media_type", [None, JSON])
+    def test_is_required_where_the_contract_says_so(self, media_type: str | None) -> None:
+        value, violations = validator("login").body(media_type, b"")
+        assert (value, found(violations)) == (None, {("", "required")})
+
+    @pytest.mark.parametrize("media_type", [None, "text/plain", "application/xml", "text/json"])
+    def test_of_another_type_is_not_read(self, media_type: str | None) -> None:
+        with pytest.raises(MediaTypeNotSupported) as refusal:
+            validator("login").body(media_type, b"{}")
+        assert refusal.value.headers == {"Accept": JSON}
+
+    def test_that_is_not_json_is_malformed(self) -> None:
+        with pytest.raises(RequestMalformed):
+            validator("login").body(JSON, b"{")
+
+    def test_is_ignored_where_there_is_none(self) -> None:
+        assert validator("get_me").body("text/plain", b"hello") == (None, [])
+
+
+class TestViolations:
+    @pytest.mark.parametrize("name", ["n" * 10_000, "~" * 10_000, "é" * 10_000])
+    def test_long_names_are_cut(self, name: str) -> None:
+        body = httpx.Request("POST", "http://t", json={"title": "a", name: 1}).content
+        (violation,) = validator("create_issue").body(JSON, body)[1]
+        pointer = violation.pointer or ""
+        assert pointer.startswith("/" + name[0])
+        assert pointer.endswith("…")
+        assert len(pointer.replace("~0", "~")) == 1 + MAX_NAME
+        _, violations = query("list_projects", f"{'n' * 5000}=1&{'n' * 5000}=2")
+        assert {len(place) for place, _ in violations} == {MAX_NAME}
+
+    def test_are_at_most_a_hundred(self) -> None:
+        body = httpx.Request("POST", "http://t", json={f"f{n}": 1 for n in range(500)}).content
+        violations = validator("create_issue").body(JSON, body)[1]
+        with pytest.raises(RequestInvalid) as refusal:
+            require_valid(violations)
+        assert len(refusal.value.errors) == 100
+
+    def test_none_is_no_refusal(self) -> None:
+        require_valid([])
+
+
+class TestOverHttp:
+    """The same, from the outside."""
+
+    def test_path_query_and_body_are_reported_together(
+        self, world: World, contract: Contract
+    ) -> None:
+        response = world.create_org().manager.post(
+            "/api/projects/x/issues?dry=1", {"title": 1, "labels": []}
+        )
+        assert response.status_code == 400
+        errors = response.json()["errors"]
+        assert {(e.get("parameter") or e["pointer"], e["code"]) for e in errors} == {
+            ("project_id", "format"), ("dry", "unknown_parameter"), ("/title", "type"),
+            ("/labels", "additionalProperties"),
+        }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"email": "hunter2", "username": "hunter2 ", "password": "hunter2"},
+            {"email": "ada@example.com", "username": "ada", "password": ["hunter2"]},
+            {"email": "ada@example.com", "username": "ada", "password": "hunter2" * 200},
+            {"email": "ada@example.com", "username": "ada", "password": "hunter2\0"},
+            {"password": {"hunter": "hunter2"}, "org_id": "hunter2"},
+            ["hunter2"],
+            "hunter2",
+        ],
+    )
+    @pytest.mark.parametrize("path", ["/api/auth/register", "/api/auth/login"])
+    def test_what_was_sent_is_never_repeated(
+        self, anonymous: httpx.Client, path: str, body: Any
+    ) -> None:
+        response = anonymous.post(path, json=body)
+        assert response.status_code == 400
+        assert "hunter2" not in response.text
+
+    def test_who_you_are_comes_before_what_you_send(self, anonymous: httpx.Client) -> None:
+        response = anonymous.post("/api/projects?x=1", content=b"{")
+        assert (response.status_code, response.json()["code"]) == (401, "authentication_required")
+
+    def test_what_you_may_comes_before_what_you_send(self, world: World) -> None:
+        response = world.create_org().auditor.post("/api/projects?x=1", {"y": 1})
+        assert (response.status_code, response.json()["code"]) == (403, "permission_denied")
+
+    @pytest.mark.parametrize("size", [10, 100_000])
+    def test_large_bodies_are_checked_like_small_ones(self, world: World, size: int) -> None:
+        """Beyond 16 kB they are parsed in a thread."""
+        response = world.create_org().manager.post("/api/projects", {"x": "a" * size})
+        assert [error["pointer"] for error in response.json()["errors"]] == ["/x", "/name"]
