@@ -41,14 +41,17 @@ def _json(value: Any) -> str:
 
 
 class Database:
-    """The API's connections. Threads share it; a Session belongs to one thread."""
+    """The API's connections. Threads share it; a Session belongs to one thread.
 
-    def __init__(self, url: str, *, pool_size: int) -> None:
+    Who waits longer than ``pool_timeout`` seconds for a connection gets SQLAlchemy's TimeoutError.
+    """
+
+    def __init__(self, url: str, *, pool_size: int, pool_timeout: float = 5) -> None:
         self.engine: Engine = create_engine(
             url,
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=5,
+            pool_timeout=pool_timeout,
             # Statements in error messages must not show what people wrote.
             hide_parameters=True,
             json_serializer=_json,

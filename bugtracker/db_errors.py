@@ -1,4 +1,7 @@
-"""What a database failure means to a client."""
+"""What a database failure means to a client, and what the log may hold of it."""
+
+import traceback
+from typing import Any
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -12,6 +15,8 @@ log = structlog.get_logger()
 # too many connections; classes 08 (connection) and 57 (operator intervention) as a whole.
 TRANSIENT = {"55P03", "57014", "40P01", "40001", "53300"}
 TRANSIENT_CLASSES = ("08", "57")
+# Their messages quote the value that was wrong.
+QUOTING_CLASS = "22"
 
 
 def as_app_error(error: DBAPIError | PoolTimeout) -> AppError:
@@ -24,14 +29,35 @@ def as_app_error(error: DBAPIError | PoolTimeout) -> AppError:
         transient = True
     else:
         transient = state in TRANSIENT or state.startswith(TRANSIENT_CLASSES)
-    log.error("database_error", sqlstate=state, transient=transient, exc_info=error)
+    log.error("database_error", sqlstate=state, transient=transient, **_particulars(error, state))
     if not transient:
         return InternalError()
+    # A connection lost during COMMIT leaves open whether anything was changed.
     return ServiceUnavailable(
-        "The database did not answer in time; nothing was changed. Try again.",
-        headers={"Retry-After": "1"},
+        "The database did not answer in time. Try again.", headers={"Retry-After": "1"}
     )
 
 
 def _is_operational(error: Exception) -> bool:
     return type(error).__name__ in ("OperationalError", "InterfaceError")
+
+
+def _particulars(error: DBAPIError | PoolTimeout, state: str) -> dict[str, Any]:
+    """What helps to find the cause and holds no value of a statement.
+
+    Not the exception's own text: PostgreSQL adds whole rows to it ("Failing row contains …").
+    """
+    found: dict[str, Any] = {
+        "error": type(error).__name__,
+        "statement": getattr(error, "statement", None),
+        "stack": "".join(traceback.format_tb(error.__traceback__)),
+    }
+    cause = getattr(error, "orig", None)
+    diagnosis = getattr(cause, "diag", None)
+    if diagnosis is not None:
+        found["constraint"] = diagnosis.constraint_name
+        found["table"] = diagnosis.table_name
+        if not state.startswith(QUOTING_CLASS):
+            # Without a server's report it is about the connection: nothing of a statement.
+            found["message"] = diagnosis.message_primary or str(cause)
+    return {name: value for name, value in found.items() if value is not None}

@@ -35,7 +35,8 @@ def current_revision(connection: Connection) -> str | None:
 
 
 def migrate(owner_url: str, api_url: str | None = None) -> tuple[str | None, str]:
-    """Runs the outstanding migrations in one transaction; safe to call from many at once.
+    """Runs the outstanding migrations in one transaction; safe in many processes at once, though
+    not in many threads: Alembic keeps its context in the module.
 
     Grants the API's role to the login of ``api_url`` when that is not the owner itself.
     Returns the revision before and after.
@@ -52,13 +53,20 @@ def migrate(owner_url: str, api_url: str | None = None) -> tuple[str | None, str
     return before, after or ""
 
 
+def _set_role_right(connection: Connection) -> str:
+    # Before PostgreSQL 16 every member of a role may set it, and the right has no name.
+    version = connection.dialect.server_version_info
+    return "SET" if version is None or version >= (16,) else "MEMBER"
+
+
 def _grant_api_role(connection: Connection, api: URL | None) -> None:
     login = api.username if api else None
     owner = connection.scalar(text("SELECT current_user"))
     if login is None or login == owner:
         return
     is_member = connection.scalar(
-        text("SELECT pg_has_role(:login, :role, 'SET')"), {"login": login, "role": APP_ROLE}
+        text("SELECT pg_has_role(:login, :role, :right)"),
+        {"login": login, "role": APP_ROLE, "right": _set_role_right(connection)},
     )
     if not is_member:
         quoted = connection.dialect.identifier_preparer.quote(login)

@@ -4,7 +4,6 @@
 prefixed ``BUGTRACKER_``. ``bugtracker check`` prints what is in force and what is wrong.
 """
 
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +13,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
+POSTGRESQL_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
+
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -21,7 +22,11 @@ class Settings(BaseSettings):
     """Configuration of one process. Durations are seconds unless the name says otherwise."""
 
     model_config = SettingsConfigDict(
-        env_prefix="BUGTRACKER_", extra="ignore", frozen=True, populate_by_name=True
+        env_prefix="BUGTRACKER_",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
     )
 
     # Where things are.
@@ -64,7 +69,8 @@ class Settings(BaseSettings):
     # Secrets and tokens.
     secret_key: SecretStr | None = None
     """Master key (at least 32 characters). The embedded default generates one in ``local_dir``."""
-    access_token_seconds: int = Field(900, ge=1)
+    access_token_seconds: int = Field(900, ge=1, le=43_200)
+    """Retired signing keys verify for a day, so tokens live half of that at most."""
     refresh_token_seconds: int = Field(7 * 86400, ge=1)
     session_seconds: int = Field(30 * 86400, ge=1)
     """The longest a login lasts, however often it is refreshed."""
@@ -78,7 +84,7 @@ class Settings(BaseSettings):
 
     # Mail.
     smtp_host: str | None = None
-    smtp_port: int = 25
+    smtp_port: int = Field(25, ge=1, le=65535)
     smtp_username: str | None = None
     smtp_password: SecretStr | None = None
     smtp_starttls: bool = False
@@ -94,6 +100,17 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("database_url", "owner_database_url")
+    @classmethod
+    def _names_our_driver(cls, value: SecretStr | None) -> SecretStr | None:
+        """``postgres://`` and ``postgresql://``, as platforms write it, mean psycopg."""
+        if value is None:
+            return None
+        scheme, separator, rest = value.get_secret_value().partition("://")
+        if not separator or scheme not in POSTGRESQL_SCHEMES:
+            raise ValueError("must be of the form postgresql://user:password@host/database")
+        return SecretStr(f"postgresql+psycopg://{rest}")
 
     @field_validator("rate_limit_per_ip", "rate_limit_login")
     @classmethod
@@ -127,7 +144,7 @@ class Settings(BaseSettings):
         """Whether this process uses the private embedded PostgreSQL."""
         return self.database_url is None
 
-    @cached_property
+    @property
     def per_ip_limit(self) -> RateLimitItem:
         """The limit of all requests of one client address."""
         return parse(self.rate_limit_per_ip)

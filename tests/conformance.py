@@ -7,7 +7,9 @@ import httpx
 from jsonschema_rs import Draft202012Validator
 
 from bugtracker.contract import Contract, Operation
+from bugtracker.errors import PROBLEM_MEDIA_TYPE
 from bugtracker.validation import to_2020_12
+
 
 class Conformance:
     """Checks responses; an httpx response hook."""
@@ -61,7 +63,8 @@ class Conformance:
             for error in self._validators[key].iter_errors(response.json())
         ]
         assert not errors, f"{operation.id} {status}: {errors}"
-        if status[0] in "45" and "examples" in media:
+        is_problem = response.headers["content-type"] == PROBLEM_MEDIA_TYPE
+        if is_problem and "examples" in media:
             code = response.json()["code"]
             assert code in media["examples"], f"{operation.id} {status}: {code} is undocumented"
 

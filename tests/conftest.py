@@ -4,6 +4,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -48,6 +49,17 @@ def cluster(shared_directory: Path) -> Iterator[Cluster]:
 def database(cluster: Cluster, shared_directory: Path) -> Iterator[str]:
     """The name of this process's own database."""
     name = "test_" + os.environ.get("PYTEST_XDIST_WORKER", "main")
+    with (shared_directory / "template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        cluster.clone_database(TEMPLATE, name)
+    yield name
+    cluster.drop_database(name)
+
+
+@pytest.fixture
+def own_database(cluster: Cluster, shared_directory: Path) -> Iterator[str]:
+    """The name of a migrated database for one test alone, to be broken at will."""
+    name = f"own_{uuid4().hex}"
     with (shared_directory / "template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         cluster.clone_database(TEMPLATE, name)

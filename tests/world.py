@@ -152,9 +152,9 @@ class World:
         self._clients.append(client)
         return client
 
-    def create_org(self) -> Org:
+    def create_org(self, slug: str = "") -> Org:
         """A new organisation without people."""
-        slug = f"org-{uuid4().hex[:12]}"
+        slug = slug or f"org-{uuid4().hex[:12]}"
         with self.runtime.db.transaction() as session:
             org_id = organisations.ensure(session, slug, slug, Origin(utc_now(), None))
         return Org(self, org_id, slug)

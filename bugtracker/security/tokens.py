@@ -84,7 +84,7 @@ def _key_id(token: str) -> str | None:
         return None
     try:
         header = jwt.get_unverified_header(token)
-    except (jwt.PyJWTError, ValueError, RecursionError):
+    except (jwt.PyJWTError, ValueError):
         return None
     # A header that names its own key (jku, jwk, x5u) or another algorithm is an attack.
     if set(header) != HEADER_KEYS or header["typ"] != TYPE or header["alg"] != ALGORITHM:

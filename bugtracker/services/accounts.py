@@ -1,20 +1,72 @@
-"""Accounts made by the operator, already verified."""
+"""Accounts: made ready by a registration, or by the operator and verified at once."""
 
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from bugtracker.db import enter_tenant
 from bugtracker.ids import new_id
-from bugtracker.models import Account, Credential, Username
+from bugtracker.models import Account, Credential, OneTimeToken
 from bugtracker.services import events, usernames
 from bugtracker.services.events import Origin
 
+LOCK_ADDRESS = text("SELECT pg_advisory_xact_lock(hashtextextended(:email, 0))")
+
+OPERATORS_CLAIM = timedelta(minutes=1)
+"""How long a username is claimed while the operator's transaction runs."""
+
+
+@dataclass(frozen=True)
+class Registrant:
+    """Who wants an account."""
+
+    email: str
+    username: str
+    password_hash: str
+    name: str | None = None
+    org_name: str | None = None
+
+
+def lock_address(session: Session, email: str) -> Account | None:
+    """The account of an address, locked; nobody else makes one until the transaction ends."""
+    session.execute(LOCK_ADDRESS, {"email": email.lower()})
+    return session.scalar(
+        select(Account).where(func.lower(Account.email) == email.lower()).with_for_update()
+    )
+
+
+def make_ready(
+    session: Session, account: Account | None, registrant: Registrant, now: datetime
+) -> Account:
+    """A new unverified account, or an unverified one made anew with its mailed tokens void."""
+    if account is None:
+        account = Account(id=new_id(), created_at=now, is_active=True, login_count=0, version=0)
+        session.add(account)
+    account.username, account.email = registrant.username, registrant.email
+    account.name, account.pending_org_name = registrant.name, registrant.org_name
+    account.touch(now)
+    session.flush()
+    session.merge(
+        Credential(account_id=account.id, password_hash=registrant.password_hash, changed_at=now)
+    )
+    session.execute(
+        update(OneTimeToken)
+        .where(OneTimeToken.account_id == account.id, OneTimeToken.used_at.is_(None))
+        .values(used_at=now)
+    )
+    return account
+
 
 def find_account(session: Session, email: str) -> UUID | None:
-    """The account of an address."""
-    return session.scalar(select(Account.id).where(func.lower(Account.email) == email.lower()))
+    """The verified account of an address. One that waits for its verification is nobody's yet."""
+    return session.scalar(
+        select(Account.id).where(
+            func.lower(Account.email) == email.lower(), Account.verified_at.is_not(None)
+        )
+    )
 
 
 def create_account(
@@ -27,32 +79,22 @@ def create_account(
     name: str | None = None,
 ) -> UUID:
     """A verified account. UsernameTaken when somebody has the name, ValueError when somebody has
-    the address."""
-    if find_account(session, email) is not None:
+    the address; a registration that was never verified gives way."""
+    account = lock_address(session, email)
+    if account is not None and account.verified_at is not None:
         raise ValueError(f"{email} has an account already")
-    if session.get(Username, username.lower()) is not None:
+    usernames.claim(session, username, email, by.now, OPERATORS_CLAIM)
+    if not usernames.keep(session, username, email):
         raise usernames.taken()
-    account = Account(
-        id=new_id(),
-        email=email,
-        username=username,
-        name=name,
-        verified_at=by.now,
-        is_active=True,
-        login_count=0,
-        created_at=by.now,
-        updated_at=by.now,
-        version=1,
-    )
-    session.add_all([account, Username(username_key=username.lower(), email_key=email.lower())])
-    session.flush()
-    session.add(Credential(account_id=account.id, password_hash=password_hash, changed_at=by.now))
+    registrant = Registrant(email, username, password_hash, name)
+    account = make_ready(session, account, registrant, by.now)
+    account.verified_at = by.now
     enter_tenant(session, None, account.id)
     events.append(
         session,
         Origin(by.now, None, by.actor_id, account.id, by.request_id),
         "user.created",
-        events.Resource("user", account.id, 1),
+        events.Resource("user", account.id, account.version),
         events.created(username=username, email=email),
     )
     return account.id

@@ -39,12 +39,12 @@ def organisation_by_slug(session: Session, slug: str) -> UUID | None:
 def join_first(ctx: Context, account: Account) -> UUID | None:
     """What a verified person belongs to: the organisation they asked for at registration, else
     the deployment's open one, else none."""
+    slug = ctx.runtime.settings.open_organisation
     if account.pending_org_name is not None:
         name = account.pending_org_name
-        org_id = found(ctx.session, _free_slugs(name), name, _by(ctx, account))
+        org_id = found(ctx.session, _free_slugs(name, slug), name, _by(ctx, account))
         add_member(ctx.session, org_id, account.id, "owner", _by(ctx, account))
         return org_id
-    slug = ctx.runtime.settings.open_organisation
     open_id = organisation_by_slug(ctx.session, slug) if slug else None
     if open_id is not None:
         add_member(ctx.session, open_id, account.id, "developer", _by(ctx, account))
@@ -57,10 +57,15 @@ def _by(ctx: Context, account: Account) -> Origin:
     return Origin(ctx.now, None, account.id, account.id, ctx.request_id)
 
 
-def _free_slugs(name: str) -> Iterator[str]:
-    """The name's own slug, then ones with a random ending, for as long as they are taken."""
+def _free_slugs(name: str, reserved: str | None) -> Iterator[str]:
+    """The name's own slug, then ones with a random ending, for as long as they are taken.
+
+    The slug of the open organisation is the operator's, also before that organisation exists:
+    whoever founded it would own what everybody joins.
+    """
     slug = slug_of(name)
-    yield slug
+    if slug != reserved:
+        yield slug
     while True:
         yield f"{slug}-{secrets.token_hex(3)}"
 

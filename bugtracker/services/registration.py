@@ -1,95 +1,74 @@
 """Registering and verifying the address."""
 
+from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import select, update
 
 from bugtracker.context import Context
 from bugtracker.errors import VerificationTokenInvalid, Violation
 from bugtracker.ids import new_id
-from bugtracker.jobs.queue import Options
-from bugtracker.models import Account, Credential, OneTimeToken
+from bugtracker.models import Account, OneTimeToken
 from bugtracker.security.passwords import require_strong
 from bugtracker.security.secrets import token_hash
-from bugtracker.services import events, organisations, usernames
+from bugtracker.services import accounts, events, organisations, usernames
+from bugtracker.services.accounts import Registrant
 
 VERIFY_EMAIL = "verify_email"
-
-LOCK_ADDRESS = text("SELECT pg_advisory_xact_lock(hashtextextended(:email, 0))")
 
 
 def register(ctx: Context) -> None:
     """Prepares an account and queues the mail. Behaves alike for known and unknown addresses."""
-    body = ctx.body
+    body, session = ctx.body, ctx.session
     require_strong(body["password"], username=body["username"], email=body["email"])
+    # Slow on purpose, and therefore before this request holds a connection.
     password_hash = ctx.runtime.hasher.hash(body["password"])
-    session = ctx.session
     # Two registrations of one address at once: the later one replaces the earlier one.
-    session.execute(LOCK_ADDRESS, {"email": body["email"].lower()})
+    account = accounts.lock_address(session, body["email"])
     lifetime = timedelta(seconds=ctx.runtime.settings.verification_token_seconds)
     usernames.claim(session, body["username"], body["email"], ctx.now, lifetime)
-    account = session.scalar(
-        select(Account).where(func.lower(Account.email) == body["email"].lower()).with_for_update()
+    registrant = Registrant(
+        body["email"], body["username"], password_hash, body.get("name"), body.get("org_name")
     )
-    if account is not None and account.verified_at is not None:
-        _mail(ctx, "mail.address_known", account)
-        return
-    _mail(ctx, "mail.verify_email", _prepare(ctx, account, password_hash))
+    if account is None or account.verified_at is None:
+        account_id, mail = _prepare(ctx, account, registrant), "mail.verify_email"
+    else:
+        # The same steps, undone: the time that the answer takes must not tell either.
+        account_id, mail = account.id, "mail.address_known"
+        stranger = replace(registrant, email=f"{new_id()}@unknown.invalid")
+        _prepare(ctx, None, stranger, undo=True)
+    ctx.runtime.queue.defer(session, mail, account_id=account_id)
 
 
-def _mail(ctx: Context, job: str, account: Account) -> None:
-    """Queues a mail, one at a time for an address: many registrations are no flood of mails."""
-    once = Options(queueing_lock=f"{job}:{account.id}")
-    ctx.runtime.queue.defer(ctx.session, job, once, account_id=account.id)
-
-
-def _prepare(ctx: Context, account: Account | None, password_hash: str) -> Account:
-    """A new unverified account, or an earlier one made anew with its tokens void."""
-    body, session = ctx.body, ctx.session
-    if account is None:
-        account = Account(id=new_id(), created_at=ctx.now, is_active=True, login_count=0, version=0)
-        session.add(account)
-    account.username, account.email = body["username"], body["email"]
-    account.name, account.pending_org_name = body.get("name"), body.get("org_name")
-    account.touch(ctx.now)
-    session.flush()
-    session.merge(
-        Credential(account_id=account.id, password_hash=password_hash, changed_at=ctx.now)
-    )
-    session.execute(
-        update(OneTimeToken)
-        .where(OneTimeToken.account_id == account.id, OneTimeToken.used_at.is_(None))
-        .values(used_at=ctx.now)
-    )
-    events.record_for_account(
-        ctx,
-        "user.registered",
-        events.Resource("user", account.id, account.version),
-        events.created(username=account.username, email=account.email, name=account.name),
-        account_id=account.id,
-        org_id=None,
-    )
-    return account
+def _prepare(
+    ctx: Context, account: Account | None, registrant: Registrant, *, undo: bool = False
+) -> UUID:
+    with ctx.session.begin_nested() as steps:
+        account = accounts.make_ready(ctx.session, account, registrant, ctx.now)
+        account_id = account.id
+        events.record_for_account(
+            ctx,
+            "user.registered",
+            events.Resource("user", account_id, account.version),
+            events.created(username=account.username, email=account.email, name=account.name),
+            account_id=account_id,
+            org_id=None,
+        )
+        if undo:
+            steps.rollback()
+    return account_id
 
 
 def verify_email(ctx: Context) -> Account:
     """Redeems a mailed token, once: the account may log in and is in its organisation."""
-    account_id = ctx.session.scalar(
-        update(OneTimeToken)
-        .where(
-            OneTimeToken.token_hash == token_hash(ctx.body["token"]),
-            OneTimeToken.purpose == VERIFY_EMAIL,
-            OneTimeToken.used_at.is_(None),
-            OneTimeToken.expires_at > ctx.now,
+    account = _redeem(ctx)
+    if account is None:
+        raise _link_invalid("Register again to get a new link.")
+    if not usernames.keep(ctx.session, account.username, account.email):
+        raise _link_invalid(
+            "Somebody took the username in the meantime; register again with another one."
         )
-        .values(used_at=ctx.now)
-        .returning(OneTimeToken.account_id)
-    )
-    if account_id is None:
-        violation = Violation("token", "is unknown, used or expired", pointer="/token")
-        raise VerificationTokenInvalid("Register again to get a new link.", errors=[violation])
-    account = ctx.session.get_one(Account, account_id, with_for_update=True)
-    usernames.keep(ctx.session, account.username, account.email)
     account.verified_at = ctx.now
     account.touch(ctx.now)
     org_id = organisations.join_first(ctx, account)
@@ -103,3 +82,34 @@ def verify_email(ctx: Context) -> Account:
         org_id=org_id,
     )
     return account
+
+
+def _redeem(ctx: Context) -> Account | None:
+    """The unverified account whose live token this was; None for any other token.
+
+    Locks the account before its token, as registering and mailing do.
+    """
+    hashed = token_hash(ctx.body["token"])
+    account = ctx.session.scalar(
+        select(Account)
+        .join(OneTimeToken, OneTimeToken.account_id == Account.id)
+        .where(OneTimeToken.token_hash == hashed, Account.verified_at.is_(None))
+        .with_for_update(of=Account)
+    )
+    redeemed = ctx.session.scalar(
+        update(OneTimeToken)
+        .where(
+            OneTimeToken.token_hash == hashed,
+            OneTimeToken.purpose == VERIFY_EMAIL,
+            OneTimeToken.used_at.is_(None),
+            OneTimeToken.expires_at > ctx.now,
+        )
+        .values(used_at=ctx.now)
+        .returning(OneTimeToken.account_id)
+    )
+    return account if account is not None and account.id == redeemed else None
+
+
+def _link_invalid(detail: str) -> VerificationTokenInvalid:
+    violation = Violation("token", "is unknown, used or expired", pointer="/token")
+    return VerificationTokenInvalid(detail, errors=[violation])

@@ -7,6 +7,7 @@ the victim is holding the other copy.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -16,7 +17,6 @@ from bugtracker.context import Context
 from bugtracker.db import enter_tenant
 from bugtracker.errors import (
     CredentialsInvalid,
-    EmailNotVerified,
     PermissionDenied,
     RefreshTokenInvalid,
     RefreshTokenReused,
@@ -41,19 +41,27 @@ class TokenPair:
 
 
 def log_in(ctx: Context) -> TokenPair:
-    """A new session. 401 alike for an unknown account, a wrong password and a disabled account;
-    403 for a right password whose address is not verified."""
-    found = _credentials(ctx)
+    """A new session. 401 alike for an unknown account, a wrong password, a disabled account and
+    one whose address is not verified.
+
+    Were the last one told apart, registering an address and then logging in would tell whether
+    it had been known.
+    """
+    found, hasher = _credentials(ctx), ctx.runtime.hasher
     # Slow on purpose, and therefore before this request holds a connection.
-    right = ctx.runtime.hasher.verify(ctx.body["password"], found.password_hash if found else None)
-    if found is None or not right or not found.is_active:
-        raise CredentialsInvalid(
-            "Check the account and the password.",
-            headers={"WWW-Authenticate": 'Bearer realm="bugtracker"'},
-        )
-    if found.verified_at is None:
-        raise EmailNotVerified("Open the link that was mailed to you, then log in.")
-    return _start(ctx, found.id)
+    right = hasher.verify(ctx.body["password"], found.password_hash if found else None)
+    if found is None or not right or not found.is_active or found.verified_at is None:
+        raise _credentials_invalid()
+    outdated = hasher.is_outdated(found.password_hash)
+    return _start(ctx, found, hasher.hash(ctx.body["password"]) if outdated else None)
+
+
+def _credentials_invalid() -> CredentialsInvalid:
+    return CredentialsInvalid(
+        "Check the account and the password. A new account must be verified before: open the"
+        " link that was mailed to you.",
+        headers={"WWW-Authenticate": 'Bearer realm="bugtracker"'},
+    )
 
 
 def _credentials(ctx: Context) -> Any:
@@ -72,15 +80,17 @@ def _credentials(ctx: Context) -> Any:
         return connection.execute(statement).one_or_none()
 
 
-def _start(ctx: Context, account_id: UUID) -> TokenPair:
-    account = ctx.session.get_one(Account, account_id, with_for_update=True)
+def _start(ctx: Context, found: Any, rehashed: str | None) -> TokenPair:
+    account, credential = _still_right(ctx, found)
+    if rehashed is not None:
+        credential.password_hash = rehashed
     org_id = _organisation(ctx, account, ctx.body.get("org_id"))
     started = Session(
         id=new_id(),
         account_id=account.id,
         org_id=org_id,
         user_agent=(ctx.user_agent or "")[:MAX_USER_AGENT] or None,
-        ip=ctx.client_ip,
+        ip=_address(ctx.client_ip),
         created_at=ctx.now,
         last_used_at=ctx.now,
         expires_at=ctx.now + timedelta(seconds=ctx.runtime.settings.session_seconds),
@@ -97,6 +107,32 @@ def _start(ctx: Context, account_id: UUID) -> TokenPair:
         org_id=org_id,
     )
     return _issue(ctx, started.id, account.id, org_id, started.expires_at)
+
+
+def _address(client: str) -> IPv4Address | IPv6Address | None:
+    """None for a peer without an address, such as a proxy on a Unix socket."""
+    try:
+        return ip_address(client)
+    except ValueError:
+        return None
+
+
+def _still_right(ctx: Context, found: Any) -> tuple[Account, Credential]:
+    """Account and credential, locked. Checking the password took a while: 401 when meanwhile the
+    account was disabled or its password changed."""
+    row = ctx.session.execute(
+        select(Account, Credential)
+        .join(Credential, Credential.account_id == Account.id)
+        .where(
+            Account.id == found.id,
+            Account.is_active,
+            Credential.password_hash == found.password_hash,
+        )
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise _credentials_invalid()
+    return row.Account, row.Credential
 
 
 def _organisation(ctx: Context, account: Account, wanted: str | None) -> UUID | None:

@@ -40,16 +40,15 @@ def claim(session: Session, username: str, email: str, now: datetime, lifetime: 
         raise taken()
 
 
-def keep(session: Session, username: str, email: str) -> None:
-    """Makes a claim permanent; 409 when it had expired and somebody else took the name."""
+def keep(session: Session, username: str, email: str) -> bool:
+    """Makes a claim permanent; False when it had expired and somebody else took the name."""
     kept = session.scalar(
         update(Username)
         .where(Username.username_key == username.lower(), Username.email_key == email.lower())
         .values(expires_at=None)
         .returning(Username.username_key)
     )
-    if kept is None:
-        raise taken()
+    return kept is not None
 
 
 def taken() -> UsernameTaken:

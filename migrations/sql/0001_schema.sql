@@ -117,7 +117,7 @@ COMMENT ON COLUMN members.role IS
     'rank of owner, admin, manager, developer, member, auditor (0 to 5)';
 CREATE INDEX members_account_id_idx ON members (account_id) WHERE account_id IS NOT NULL;
 CREATE UNIQUE INDEX members_imported_key
-    ON members (org_id, imported_from, lower(imported_username)) WHERE account_id IS NULL;
+    ON members (org_id, imported_from, lower(imported_username COLLATE "C")) WHERE account_id IS NULL;
 
 CREATE TABLE projects (
     org_id uuid NOT NULL REFERENCES organisations ON DELETE CASCADE,
@@ -168,12 +168,17 @@ CREATE INDEX issues_by_created_idx ON issues (org_id, project_id, created_at, id
 CREATE INDEX issues_by_updated_idx ON issues (org_id, project_id, updated_at, id);
 CREATE INDEX issues_by_priority_idx ON issues (org_id, project_id, priority, id);
 CREATE INDEX issues_by_status_idx ON issues (org_id, project_id, status, id);
+-- CASE, not coalesce(): PostgreSQL does not know that coalesce() cannot leak, and under row-level
+-- security a cursor would be compared row by row behind the index.
 CREATE INDEX issues_by_due_idx
-    ON issues (org_id, project_id, (coalesce(due_date, 'infinity'::date)), id);
+    ON issues (org_id, project_id, (CASE WHEN due_date IS NULL THEN 'infinity'::date ELSE due_date END), id);
 -- The filters people use most, in the default order.
 CREATE INDEX issues_by_status_created_idx ON issues (org_id, project_id, status, created_at, id);
 CREATE INDEX issues_by_assignee_idx ON issues (org_id, assignee_id, created_at, id);
 CREATE INDEX issues_by_reporter_idx ON issues (org_id, reporter_id, created_at, id);
+-- A project belongs to one organisation. Without this PostgreSQL multiplies both selectivities,
+-- expects a single issue per project where there are many tenants, and picks any index.
+CREATE STATISTICS issues_of_projects (dependencies) ON org_id, project_id, assignee_id, reporter_id FROM issues;
 
 CREATE TABLE comments (
     org_id uuid NOT NULL,
@@ -225,8 +230,7 @@ COMMENT ON COLUMN events.number IS
     'Gapless order within the organisation, given after commit by number_events().';
 CREATE UNIQUE INDEX events_org_id_number_key ON events (org_id, number);
 CREATE INDEX events_unnumbered_idx ON events (org_id, id) WHERE number IS NULL AND org_id IS NOT NULL;
-CREATE INDEX events_by_issue_idx ON events (org_id, issue_id, created_at, id) WHERE issue_id IS NOT NULL;
-CREATE INDEX events_by_resource_idx ON events (org_id, resource_id, resource_version);
+CREATE INDEX events_by_resource_idx ON events (org_id, resource_id, resource_version, id);
 CREATE INDEX events_by_account_idx ON events (account_id, id) WHERE account_id IS NOT NULL;
 
 -- Row-level security: the second lock behind the application's own scoping. After a commit the
@@ -276,11 +280,21 @@ $$;
 
 CREATE FUNCTION index_issue() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    doc tsvector := issue_scope(NEW.org_id, NEW.project_id) || issue_text(NEW.title, NEW.description);
+    own constant tsvector := issue_scope(NEW.org_id, NEW.project_id) || issue_text(NEW.title, NEW.description);
+    doc tsvector := own;
+    most integer;
 BEGIN
     IF TG_OP = 'UPDATE' THEN
-        doc := doc || coalesce((SELECT to_tsvector('english', left(string_agg(content, ' ' ORDER BY created_at, id), 400000))
-                                FROM comments WHERE org_id = NEW.org_id AND issue_id = NEW.id), '');
+        -- A document may have 1 MB, which is fewer characters where each has several bytes.
+        FOREACH most IN ARRAY ARRAY[400000, 100000] LOOP
+            BEGIN
+                doc := own || coalesce((SELECT to_tsvector('english', left(string_agg(content, ' ' ORDER BY created_at, id), most))
+                                        FROM comments WHERE org_id = NEW.org_id AND issue_id = NEW.id), '');
+                EXIT;
+            EXCEPTION WHEN program_limit_exceeded THEN
+                NULL;
+            END;
+        END LOOP;
     END IF;
     INSERT INTO issue_documents (org_id, project_id, issue_id, document)
     VALUES (NEW.org_id, NEW.project_id, NEW.id, doc)
@@ -341,7 +355,7 @@ $$;
 
 CREATE FUNCTION search_issues(p_query text, p_project uuid)
 RETURNS TABLE (issue_id uuid, rank integer)
-LANGUAGE sql STABLE SECURITY DEFINER ROWS 50 SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 1 SET search_path = public, pg_temp AS $$
     SELECT d.issue_id, (ts_rank(d.document, q.words) * 1000000)::integer
     FROM (SELECT websearch_to_tsquery('english', p_query) AS words) q, issue_documents d
     WHERE numnode(q.words) > 0
@@ -353,7 +367,8 @@ LANGUAGE sql STABLE SECURITY DEFINER ROWS 50 SET search_path = public, pg_temp A
 $$;
 COMMENT ON FUNCTION search_issues IS
     'Issues of the current organisation that match a web-search query, with their relevance. '
-    'Runs as a role without row-level security because @@ is not leakproof and would lose its index.';
+    'Runs as a role without row-level security because @@ is not leakproof and would lose its index. '
+    'ROWS 1: each hit is looked up by its key, also in a tenant far bigger than the average.';
 
 CREATE FUNCTION number_events() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -380,6 +395,7 @@ END $$;
 GRANT USAGE ON SCHEMA public TO bugtracker_app, bugtracker_system;
 GRANT SELECT, INSERT, UPDATE ON accounts, credentials, sessions, refresh_tokens, one_time_tokens, signing_keys,
     organisations, members, projects, issues, comments, issue_documents TO bugtracker_app;
+GRANT DELETE ON sessions, refresh_tokens, one_time_tokens TO bugtracker_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON usernames TO bugtracker_app;
 GRANT SELECT, INSERT ON events TO bugtracker_app;
 GRANT SELECT ON alembic_version TO bugtracker_app;

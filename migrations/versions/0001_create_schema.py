@@ -15,6 +15,9 @@ ROLES = """
 DO $$
 DECLARE
     wanted text;
+    -- Before PostgreSQL 16 every member of a role may set it, and the right has no name.
+    may_set constant text := CASE WHEN current_setting('server_version_num')::int >= 160000
+        THEN 'SET' ELSE 'MEMBER' END;
 BEGIN
     FOREACH wanted IN ARRAY ARRAY['bugtracker_app', 'bugtracker_system'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
@@ -24,7 +27,7 @@ BEGIN
                 NULL;  -- another database of this cluster was faster
             END;
         END IF;
-        IF NOT pg_has_role(current_user, wanted, 'SET') THEN
+        IF NOT pg_has_role(current_user, wanted, may_set) THEN
             EXECUTE format('GRANT %I TO %I', wanted, current_user);
         END IF;
     END LOOP;
