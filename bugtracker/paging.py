@@ -18,11 +18,14 @@ from uuid import UUID
 import orjson
 from sqlalchemy import (
     ColumnElement,
+    Date,
     Row,
     SQLColumnExpression,
     bindparam,
+    case,
     func,
     literal,
+    literal_column,
     select,
     tuple_,
 )
@@ -32,6 +35,8 @@ from bugtracker.db import Rows
 from bugtracker.errors import CursorInvalid, RequestInvalid, Violation
 
 TAG_LENGTH = 16
+# As in the contract. Who reads on behind it needs a cursor: an offset is counted off row by row.
+MAX_PAGE = 10_000
 
 Serialise = Callable[[Row[*tuple[Any, ...]]], dict[str, Any]]
 
@@ -42,6 +47,14 @@ class Sort:
 
     expression: SQLColumnExpression[Any]
     decode: Callable[[Any], Any] = lambda value: value
+    kept: SQLColumnExpression[Any] | None = None
+    """What a cursor keeps of a row, where that is not the expression itself."""
+    unique: bool = False
+    """No two rows of a list are equal in it, so its index needs no id behind it."""
+
+    def keys(self, identity: SQLColumnExpression[UUID]) -> list[SQLColumnExpression[Any]]:
+        """What the list is ordered by."""
+        return [self.expression] if self.unique else [self.expression, identity]
 
 
 def time_sort(expression: SQLColumnExpression[Any]) -> Sort:
@@ -49,9 +62,19 @@ def time_sort(expression: SQLColumnExpression[Any]) -> Sort:
     return Sort(expression, datetime.fromisoformat)
 
 
-def date_sort(expression: SQLColumnExpression[Any]) -> Sort:
-    """Sorts by a date."""
-    return Sort(expression, date.fromisoformat)
+def date_sort(column: SQLColumnExpression[date | None]) -> Sort:
+    """Sorts by a date; without one comes after every date, as in PostgreSQL's own order.
+
+    With CASE, which PostgreSQL knows to be leakproof, unlike coalesce(): under row-level security
+    only then is a cursor's condition one on the index.
+    """
+    never = literal_column("'infinity'::date", Date)
+    return Sort(
+        case((column.is_(None), never), else_=column),
+        # Python has no infinite date: the cursor keeps null, PostgreSQL gets the word.
+        decode=lambda value: "infinity" if value is None else date.fromisoformat(value),
+        kept=column,
+    )
 
 
 @dataclass(frozen=True)
@@ -103,10 +126,19 @@ def paginate(ctx: Context, statement: Rows, sorts: Sorts) -> Page:
 
 
 def _ordered(statement: Rows, sorts: Sorts, sort: Sort, descending: bool) -> Rows:
-    keys = (sort.expression, sorts.identity)
-    return statement.add_columns(sort.expression.label("_sort")).order_by(
-        *(key.desc() if descending else key.asc() for key in keys)
+    kept = sort.expression if sort.kept is None else sort.kept
+    return statement.add_columns(kept.label("_sort")).order_by(
+        *(key.desc() if descending else key.asc() for key in sort.keys(sorts.identity))
     )
+
+
+def _behind(sorts: Sorts, sort: Sort, descending: bool, here: tuple[Any, UUID]) -> Any:
+    """The condition that a row comes after the one a cursor was made of."""
+    kind = cast(ColumnElement[Any], sort.expression).type
+    values = [bindparam(None, here[0], type_=kind), literal(here[1])]
+    keys = sort.keys(sorts.identity)
+    row, last = tuple_(*keys), tuple_(*values[: len(keys)])
+    return row < last if descending else row > last
 
 
 def _keyset(ctx: Context, statement: Rows, sorts: Sorts) -> Page:
@@ -115,13 +147,8 @@ def _keyset(ctx: Context, statement: Rows, sorts: Sorts) -> Page:
     scope = _fingerprint(ctx, name)
     ordered = _ordered(statement, sorts, sort, descending)
     if ctx.query.get("cursor") is not None:
-        value, identity = _decode_cursor(ctx, ctx.query["cursor"], scope, sort)
-        here = tuple_(sort.expression, sorts.identity)
-        there = tuple_(
-            bindparam(None, value, type_=cast(ColumnElement[Any], sort.expression).type),
-            literal(identity),
-        )
-        ordered = ordered.where(here < there if descending else here > there)
+        here = _decode_cursor(ctx, ctx.query["cursor"], scope, sort)
+        ordered = ordered.where(_behind(sorts, sort, descending, here))
     rows = ctx.session.execute(ordered.limit(limit + 1)).all()
     next_cursor = None
     if len(rows) > limit:
@@ -135,16 +162,24 @@ def _numbered(ctx: Context, statement: Rows, sorts: Sorts) -> Page:
     limit, page = ctx.query["limit"], ctx.query["page"]
     _, sort, descending = sorts.chosen(ctx.query.get("sort"))
     total = ctx.session.scalar(select(func.count()).select_from(statement.subquery())) or 0
-    ordered = _ordered(statement, sorts, sort, descending)
-    rows = ctx.session.execute(ordered.limit(limit).offset((page - 1) * limit)).all()
-    last = max(1, -(-total // limit))
+    offset = (page - 1) * limit
+    rows: Sequence[Row[*tuple[Any, ...]]] = []
+    if offset < total:
+        ordered = _ordered(statement, sorts, sort, descending)
+        rows = ctx.session.execute(ordered.limit(limit).offset(offset)).all()
+    envelope = {"next_cursor": None, "limit": limit, "page": page, "total": total}
+    return Page(rows, envelope, _page_links(page, total, limit))
+
+
+def _page_links(page: int, total: int, limit: int) -> dict[str, dict[str, Any]]:
+    last = min(max(1, -(-total // limit)), MAX_PAGE)
     links = {"first": {"page": 1}}
     if page > 1:
         links["prev"] = {"page": min(page - 1, last)}
     if page < last:
         links["next"] = {"page": page + 1}
     links["last"] = {"page": last}
-    return Page(rows, {"next_cursor": None, "limit": limit, "page": page, "total": total}, links)
+    return links
 
 
 def _fingerprint(ctx: Context, sort: str) -> bytes:

@@ -29,15 +29,7 @@ class Event(Base):
             "id",
             postgresql_where=text("number IS NULL AND org_id IS NOT NULL"),
         ),
-        Index(
-            "events_by_issue_idx",
-            "org_id",
-            "issue_id",
-            "created_at",
-            "id",
-            postgresql_where=text("issue_id IS NOT NULL"),
-        ),
-        Index("events_by_resource_idx", "org_id", "resource_id", "resource_version"),
+        Index("events_by_resource_idx", "org_id", "resource_id", "resource_version", "id"),
         Index(
             "events_by_account_idx",
             "account_id",

@@ -48,7 +48,7 @@ class Issue(Versioned, Base):
             "issues_by_due_idx",
             "org_id",
             "project_id",
-            text("coalesce(due_date, 'infinity'::date)"),
+            text("(CASE WHEN due_date IS NULL THEN 'infinity'::date ELSE due_date END)"),
             "id",
         ),
         Index("issues_by_status_created_idx", "org_id", "project_id", "status", "created_at", "id"),

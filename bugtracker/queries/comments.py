@@ -6,9 +6,9 @@ from sqlalchemy import select
 
 from bugtracker.context import Context
 from bugtracker.db import Rows
-from bugtracker.models import Comment, Issue, Project
+from bugtracker.models import Comment, Issue
 from bugtracker.paging import Sorts, time_sort
-from bugtracker.security.scoping import in_same_project, issue_named
+from bugtracker.security.scoping import issue_named
 
 COLUMNS = (
     Comment.id,
@@ -27,12 +27,7 @@ SORTS = Sorts(
 
 def listed(ctx: Context, issue_ref: str) -> Rows:
     """The comments of an issue, named by id or key."""
-    issue = (
-        select(Issue.id)
-        .join(Project, in_same_project())
-        .where(Issue.org_id == ctx.org_id, issue_named(issue_ref))
-        .scalar_subquery()
-    )
+    issue = select(Issue.id).where(issue_named(ctx, issue_ref)).scalar_subquery()
     return select(*COLUMNS).where(Comment.org_id == ctx.org_id, Comment.issue_id == issue)
 
 

@@ -4,24 +4,20 @@ from sqlalchemy import select
 
 from bugtracker.context import Context
 from bugtracker.db import Rows
-from bugtracker.models import Event, Issue, Project
-from bugtracker.paging import Sorts, time_sort
+from bugtracker.models import Event, Issue
+from bugtracker.paging import Sort, Sorts
 from bugtracker.queries.people import PEOPLE, is_person
-from bugtracker.security.scoping import in_same_project, issue_named
+from bugtracker.security.scoping import issue_named
 
+# By version: of two changes at one moment, the one that waited for the other may have begun first.
 SORTS = Sorts(
-    by={"created_at": time_sort(Event.created_at)}, identity=Event.id, default="created_at"
+    by={"created_at": Sort(Event.resource_version)}, identity=Event.id, default="created_at"
 )
 
 
 def listed(ctx: Context, issue_ref: str) -> Rows:
     """The issue's own events with who did them."""
-    issue = (
-        select(Issue.id)
-        .join(Project, in_same_project())
-        .where(Issue.org_id == ctx.org_id, issue_named(issue_ref))
-        .scalar_subquery()
-    )
+    issue = select(Issue.id).where(issue_named(ctx, issue_ref)).scalar_subquery()
     return (
         select(
             Event.id,
@@ -36,7 +32,6 @@ def listed(ctx: Context, issue_ref: str) -> Rows:
         .outerjoin(PEOPLE, is_person(Event.org_id, Event.actor_id))
         .where(
             Event.org_id == ctx.org_id,
-            Event.issue_id == issue,
-            Event.resource_type == "issue",
+            Event.resource_id == issue,
         )
     )

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, column, func, literal_column, select
+from sqlalchemy import Integer, column, func, select
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 
 from bugtracker.context import Context
@@ -35,9 +35,8 @@ SORTS = Sorts(
         "updated_at": time_sort(Issue.updated_at),
         "priority": Sort(Issue.priority),
         "status": Sort(Issue.status),
-        # Without a due date comes after every date, as in PostgreSQL's own order.
-        "due_date": date_sort(func.coalesce(Issue.due_date, literal_column("'infinity'::date"))),
-        "number": Sort(Issue.number),
+        "due_date": date_sort(Issue.due_date),
+        "number": Sort(Issue.number, unique=True),
     },
     identity=Issue.id,
     default="-created_at",
@@ -46,7 +45,7 @@ SORTS = Sorts(
 
 def one(ctx: Context, ref: str) -> Rows:
     """The issue of this id or key in the caller's organisation."""
-    return _all(ctx).where(issue_named(ref))
+    return _all(ctx).where(issue_named(ctx, ref))
 
 
 def _all(ctx: Context) -> Rows:
@@ -58,12 +57,12 @@ def listed(ctx: Context, project_id: UUID) -> tuple[Rows, Sorts]:
 
     A search without ``sort`` is ordered by relevance.
     """
-    statement = _all(ctx).where(Issue.project_id == project_id)
-    for condition in _conditions(ctx):
-        statement = statement.where(condition)
+    statement = _all(ctx).where(*_conditions(ctx))
     search = ctx.query["search"]
     if search is None:
-        return statement, SORTS
+        return statement.where(Issue.project_id == project_id), SORTS
+    # The function looks into this project only. Said here too, PostgreSQL would expect few issues
+    # in it and read them all, instead of the hits.
     hits = (
         func.search_issues(search, project_id)
         .table_valued(column("issue_id", PgUUID(as_uuid=True)), column("rank", Integer))

@@ -21,11 +21,20 @@ def not_found(kind: str) -> ResourceNotFound:
     return ResourceNotFound(f"There is no such {kind} in this organisation.")
 
 
-def issue_named(ref: str) -> ColumnElement[bool]:
-    """The condition on Issue joined with Project for an issue's id or key."""
+def issue_named(ctx: Context, ref: str) -> ColumnElement[bool]:
+    """The condition on Issue for an issue's id or key in the caller's organisation."""
+    here = Issue.org_id == ctx.org_id
     if match := ISSUE_KEY.fullmatch(ref):
-        return and_(Project.key == match[1].upper(), Issue.number == int(match[2]))
-    return Issue.id == UUID(ref)
+        # Looked up first rather than joined: all three columns of the unique index are known.
+        project_id = select(Project.id).where(
+            Project.org_id == ctx.org_id, Project.key == match[1].upper()
+        )
+        named = and_(
+            Issue.project_id == project_id.scalar_subquery(), Issue.number == int(match[2])
+        )
+    else:
+        named = Issue.id == UUID(ref)
+    return and_(here, named)
 
 
 def in_same_project() -> ColumnElement[bool]:
@@ -47,26 +56,20 @@ def lock_project(ctx: Context, project_id: str) -> Project:
 
 def lock_issue(ctx: Context, ref: str) -> tuple[Issue, Project]:
     """The issue, locked for changing it, and its project, kept from being archived meanwhile."""
-    issue_id = ctx.session.scalar(
-        select(Issue.id)
-        .join(Project, in_same_project())
-        .where(Issue.org_id == ctx.org_id, issue_named(ref))
-    )
-    project = _share_project_of(ctx, issue_id) if issue_id else None
-    if project is None:
+    issue_id = ctx.session.scalar(select(Issue.id).where(issue_named(ctx, ref)))
+    if issue_id is None:
         raise not_found("issue")
-    issue = ctx.session.scalars(
-        select(Issue).where(Issue.org_id == ctx.org_id, Issue.id == issue_id).with_for_update()
-    ).one()
-    return issue, project
+    return _locked(ctx, issue_id)
 
 
 def share_issue(ctx: Context, ref: str) -> tuple[Issue, Project]:
     """The issue and its project, both kept as they are while something is added to the issue."""
     row = ctx.session.execute(
         select(Issue, Project)
-        .join(Project, in_same_project())
-        .where(Issue.org_id == ctx.org_id, issue_named(ref))
+        # Rows are locked in the order of FROM.
+        .select_from(Project)
+        .join(Issue, in_same_project())
+        .where(issue_named(ctx, ref))
         .with_for_update(read=True)
     ).one_or_none()
     if row is None:
@@ -76,25 +79,30 @@ def share_issue(ctx: Context, ref: str) -> tuple[Issue, Project]:
 
 
 def lock_comment(ctx: Context, comment_id: str) -> tuple[Comment, Issue, Project]:
-    """The comment, locked for changing it, with its issue and project."""
-    issue_id = ctx.session.scalar(
-        select(Comment.issue_id).where(Comment.org_id == ctx.org_id, Comment.id == UUID(comment_id))
-    )
+    """The comment, locked for changing it, with its issue and project.
+
+    The issue is locked too: its search document is made anew of all its comments, and two who
+    edit would each miss the other's words, or wait for each other for ever.
+    """
+    found = select(Comment).where(Comment.org_id == ctx.org_id, Comment.id == UUID(comment_id))
+    issue_id = ctx.session.scalar(found.with_only_columns(Comment.issue_id))
     if issue_id is None:
         raise not_found("comment")
-    issue, project = share_issue(ctx, str(issue_id))
-    comment = ctx.session.scalars(
-        select(Comment)
-        .where(Comment.org_id == ctx.org_id, Comment.id == UUID(comment_id))
-        .with_for_update()
-    ).one()
+    issue, project = _locked(ctx, issue_id)
+    comment = ctx.session.scalars(found.with_for_update()).one()
     return comment, issue, project
 
 
-def _share_project_of(ctx: Context, issue_id: UUID) -> Project | None:
-    return ctx.session.scalar(
+def _locked(ctx: Context, issue_id: UUID) -> tuple[Issue, Project]:
+    """The project shared, then the issue locked. 404 when it was purged a moment ago."""
+    this_issue = (Issue.org_id == ctx.org_id, Issue.id == issue_id)
+    project = ctx.session.scalar(
         select(Project)
         .join(Issue, in_same_project())
-        .where(Issue.org_id == ctx.org_id, Issue.id == issue_id)
+        .where(*this_issue)
         .with_for_update(read=True, of=Project)
     )
+    issue = ctx.session.scalar(select(Issue).where(*this_issue).with_for_update())
+    if project is None or issue is None:
+        raise not_found("issue")
+    return issue, project

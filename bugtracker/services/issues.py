@@ -106,15 +106,18 @@ def _authorise_patch(ctx: Context, issue: Issue, project: Project, patch: dict[s
 
 
 def _require_assignable(ctx: Context, user_id: UUID) -> None:
-    """422 unless the person is an active member whose role can be assigned work."""
+    """422 unless the person is an active member whose role can be assigned work.
+
+    Imported people have no account: what the import assigned stays, new work they cannot get.
+    """
     role = ctx.session.scalar(
         select(Member.role)
-        .outerjoin(Account, Account.id == Member.account_id)
+        .join(Account, Account.id == Member.account_id)
         .where(
             Member.org_id == ctx.org_id,
             Member.user_id == user_id,
             Member.removed_at.is_(None),
-            Account.is_active.is_not(False),
+            Account.is_active,
         )
         .with_for_update(read=True, of=Member)
     )

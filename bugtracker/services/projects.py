@@ -9,14 +9,12 @@ from bugtracker.conditional import check_if_match
 from bugtracker.context import Context
 from bugtracker.errors import AppError, ProjectKeyTaken, ProjectNameTaken
 from bugtracker.ids import new_id
-from bugtracker.models import Project
+from bugtracker.models import Organisation, Project
 from bugtracker.security.permissions import Relations, authorise
 from bugtracker.security.scoping import lock_project
 from bugtracker.services import events
 from bugtracker.services.changes import apply_patch
 from bugtracker.services.project_keys import derive_key
-
-KEY_ATTEMPTS = 5
 
 
 def create_project(ctx: Context) -> Project:
@@ -25,6 +23,7 @@ def create_project(ctx: Context) -> Project:
     project = Project(
         org_id=ctx.org_id,
         id=new_id(),
+        key=body.get("key") or derive_key(body["name"], _taken_keys(ctx)),
         name=body["name"],
         description=body.get("description", ""),
         created_by_id=ctx.user_id,
@@ -34,7 +33,8 @@ def create_project(ctx: Context) -> Project:
         updated_at=ctx.now,
         version=1,
     )
-    _insert(ctx, project, body.get("key"))
+    ctx.session.add(project)
+    _flush(ctx)
     events.record(
         ctx,
         "project.created",
@@ -44,27 +44,20 @@ def create_project(ctx: Context) -> Project:
     return project
 
 
-def _insert(ctx: Context, project: Project, key: str | None) -> None:
-    """A derived key that somebody takes at the same moment is derived anew."""
-    for _ in range(KEY_ATTEMPTS):
-        project.key = key or derive_key(project.name, _taken_keys(ctx))
-        try:
-            with ctx.session.begin_nested():
-                ctx.session.add(project)
-                ctx.session.flush()
-        except IntegrityError as error:
-            refusal = _taken(error)
-            if refusal is None:
-                raise
-            if key is None and isinstance(refusal, ProjectKeyTaken):
-                continue
-            raise refusal from error
-        return
-    raise ProjectKeyTaken("No free key was found; give one.")
-
-
 def _taken_keys(ctx: Context) -> set[str]:
+    """The keys of the organisation, whose row is locked: keys are derived one after the other."""
+    ctx.session.execute(
+        select(Organisation.id).where(Organisation.id == ctx.org_id).with_for_update(key_share=True)
+    )
     return set(ctx.session.scalars(select(Project.key).where(Project.org_id == ctx.org_id)))
+
+
+def _flush(ctx: Context) -> None:
+    """Writes the project. 409 when its name or key is taken, maybe since a moment ago."""
+    try:
+        ctx.session.flush()
+    except IntegrityError as error:
+        raise (_taken(error) or error) from error
 
 
 def _taken(error: IntegrityError) -> AppError | None:
@@ -102,10 +95,7 @@ def _apply(ctx: Context, project: Project, patch: dict[str, Any]) -> None:
     if not changes:
         return
     project.touch(ctx.now)
-    try:
-        ctx.session.flush()
-    except IntegrityError as error:
-        raise (_taken(error) or error) from error
+    _flush(ctx)
     action = "project.updated"
     if "is_archived" in changes:
         action = "project.archived" if project.is_archived else "project.unarchived"

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from bugtracker.clock import utc_now
 from bugtracker.ids import new_id
+from bugtracker.logs import configure_logging
 from bugtracker.mail import jobs as mail_jobs
 from bugtracker.models import Account, OneTimeToken
 from bugtracker.runtime import Runtime
@@ -106,11 +107,15 @@ class TestVerifyEmail:
     def test_the_token_is_neither_logged_nor_queued(
         self, runtime: Runtime, sink: Sink, caplog: pytest.LogCaptureFixture
     ) -> None:
-        caplog.set_level("DEBUG")
+        quiet = runtime.settings
+        configure_logging(quiet.model_copy(update={"log_level": "DEBUG"}))
+        for logger in ("", "procrastinate"):
+            caplog.set_level("DEBUG", logger)
         register(runtime)
         with capture_logs() as lines, working(runtime):
             token = token_in(sink.wait_for_mail())
             eventually(lambda: jobs(runtime) == [(VERIFY, "succeeded", 1)])
+        configure_logging(quiet)
         with runtime.db.read() as connection:
             rows = connection.exec_driver_sql("SELECT j::text FROM procrastinate_jobs j")
             queued = "".join(rows.scalars())

@@ -1,0 +1,151 @@
+"""How many statements each operation sends, whatever there is to read: no N+1 anywhere."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from bugtracker.runtime import Runtime
+from tests.recorder import recorded
+from tests.world import Json, Org, World
+
+# Setting the tenant is the first statement of each; a list may need two more.
+LIST, PAGE, ITEM = 2, 3, 2
+MOST_OF_A_LIST = 3
+
+
+@pytest.fixture
+def org(world: World) -> Org:
+    return world.create_org()
+
+
+def fill(org: Org, count: int) -> tuple[Json, Json, Json]:
+    """So many projects, issues in one, comments and changes on one, by different people."""
+    project = org.manager.create_project()
+    for _ in range(count - 1):
+        org.admin.create_project()
+    assignee = {"assignee_id": str(org.developer.id)}
+    for n in range(count):
+        reporter = (org.member, org.developer, org.admin)[n % 3]
+        issue = reporter.create_issue(project, title="The leak", **assignee)
+    for n in range(count):
+        author = (org.member, org.developer, org.admin)[n % 3]
+        comment = author.create_comment(issue)
+        org.admin.patch(f"/api/issues/{issue['id']}", {"title": f"The leak {n}"})
+    return project, issue, comment
+
+
+class Reads:
+    """Paths of all lists and items, to be read with few rows and with many."""
+
+    LISTS = (
+        "/api/projects",
+        "/api/projects?search=project&is_archived=false&sort=name",
+        "/api/projects/{project}/issues",
+        "/api/projects/{project}/issues?status=open&priority=medium&assignee={developer}",
+        "/api/projects/{project}/issues?search=leak",
+        "/api/projects/{project}/issues?search=leak&sort=-priority&render=html",
+        "/api/issues/{issue}/comments",
+        "/api/issues/{key}/comments?render=html",
+        "/api/issues/{issue}/history",
+        "/api/issues/{key}/history?sort=-created_at",
+    )
+    NUMBERED = (
+        "/api/projects?page=1",
+        "/api/projects/{project}/issues?page=1",
+        "/api/projects/{project}/issues?search=leak&page=1",
+        "/api/issues/{issue}/comments?page=1",
+    )
+    EMPTY = (
+        "/api/projects/{project}/issues?search=nothing",
+        "/api/projects/{project}/issues?status=closed",
+        "/api/projects/{project}/issues?status=closed&page=1",
+        "/api/projects/{project}/issues?page=99",
+        "/api/issues/{issue}/comments?page=99",
+    )
+    ITEMS = (
+        "/api/projects/{project}",
+        "/api/issues/{issue}",
+        "/api/issues/{key}?render=html",
+        "/api/comments/{comment}",
+    )
+
+
+class TestReading:
+    @pytest.mark.parametrize("rows", [1, 24])
+    def test_takes_a_fixed_number_of_statements(
+        self, runtime: Runtime, org: Org, rows: int
+    ) -> None:
+        project, issue, comment = fill(org, rows)
+        ids = {
+            "project": project["id"],
+            "issue": issue["id"],
+            "key": issue["key"],
+            "comment": comment["id"],
+            "developer": str(org.developer.id),
+        }
+        counts = {}
+        for path in (*Reads.LISTS, *Reads.NUMBERED, *Reads.EMPTY, *Reads.ITEMS):
+            with recorded(runtime.db.engine) as statements:
+                response = org.auditor.get(path.format(**ids))
+            assert response.status_code == 200, response.text
+            counts[path] = len(statements)
+        for path in Reads.LISTS:
+            assert counts[path] == LIST, path
+        for path in Reads.NUMBERED:
+            assert counts[path] == PAGE, path
+        for path in Reads.ITEMS:
+            assert counts[path] == ITEM, path
+        assert max(counts.values()) <= MOST_OF_A_LIST, counts
+
+
+Request = Callable[[Org, Json, Json, Json], httpx.Response]
+WRITES: dict[str, tuple[int, Request]] = {
+    # tenant, organisation locked, keys taken, project, event
+    "create a project": (5, lambda o, p, i, c: o.admin.post("/api/projects", {"name": "New"})),
+    # tenant, project, update, event
+    "rename a project": (
+        4,
+        lambda o, p, i, c: o.admin.patch(f"/api/projects/{p['id']}", {"name": "Other"}),
+    ),
+    # tenant, project locked and counted, issue, event
+    "create an issue": (
+        5,
+        lambda o, p, i, c: o.admin.post(f"/api/projects/{p['id']}/issues", {"title": "New"}),
+    ),
+    # tenant, issue found, project shared, issue locked, update, event
+    "edit an issue": (
+        6,
+        lambda o, p, i, c: o.admin.patch(f"/api/issues/{i['id']}", {"title": "New"}),
+    ),
+    # the same without the last two
+    "edit nothing": (
+        4,
+        lambda o, p, i, c: o.admin.patch(f"/api/issues/{i['id']}", {"title": "The leak 0"}),
+    ),
+    # tenant, issue and project, comment, event
+    "comment": (
+        4,
+        lambda o, p, i, c: o.admin.post(f"/api/issues/{i['id']}/comments", {"content": "New"}),
+    ),
+    # tenant, comment found, project shared, issue locked, comment locked, update, event
+    "edit a comment": (
+        7,
+        lambda o, p, i, c: o.member.patch(f"/api/comments/{c['id']}", {"content": "New"}),
+    ),
+    # tenant, project, update, event
+    "archive": (4, lambda o, p, i, c: o.admin.delete(f"/api/projects/{p['id']}")),
+}
+
+
+class TestWriting:
+    @pytest.mark.parametrize("name", WRITES)
+    def test_takes_a_fixed_number_of_statements(
+        self, runtime: Runtime, org: Org, name: str
+    ) -> None:
+        expected, request = WRITES[name]
+        things = fill(org, 1)
+        with recorded(runtime.db.engine) as statements:
+            response = request(org, *things)
+        assert response.is_success, response.text
+        assert len(statements) == expected, [sql[:60] for sql, _ in statements]
