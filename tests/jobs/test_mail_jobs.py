@@ -1,5 +1,6 @@
 """From a deferred job to a mail that arrived."""
 
+import logging
 import re
 from email.message import EmailMessage
 from uuid import UUID
@@ -109,6 +110,8 @@ class TestVerifyEmail:
     ) -> None:
         quiet = runtime.settings
         configure_logging(quiet.model_copy(update={"log_level": "DEBUG"}))
+        # Configuring takes pytest's handler away.
+        logging.getLogger().addHandler(caplog.handler)
         for logger in ("", "procrastinate"):
             caplog.set_level("DEBUG", logger)
         register(runtime)
