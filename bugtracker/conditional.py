@@ -3,7 +3,7 @@
 import hashlib
 import re
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from bugtracker.context import Context
 from bugtracker.errors import PreconditionFailed, RequestInvalid, Violation
@@ -52,11 +52,13 @@ def check_if_match(ctx: Context, item: Versioned, resource_id: object) -> None:
 
 def _changed_since(ctx: Context, resource_id: object, version: int) -> list[str]:
     """Names of the fields that changed after a version."""
-    rows = ctx.session.scalars(
-        select(Event.changes).where(
+    names = (
+        select(func.jsonb_object_keys(Event.changes).label("field"))
+        .where(
             Event.org_id == ctx.org_id,
             Event.resource_id == resource_id,
             Event.resource_version > version,
         )
+        .subquery()
     )
-    return sorted({field for changes in rows for field in changes})
+    return sorted(ctx.session.scalars(select(names.c.field).distinct()))

@@ -99,9 +99,7 @@ class Page:
     envelope: dict[str, Any]
     links: dict[str, dict[str, Any]]
 
-    def reply(
-        self, ctx: Context, serialise: Callable[[Row[*tuple[Any, ...]]], dict[str, Any]]
-    ) -> Reply:
+    def reply(self, ctx: Context, serialise: Serialise) -> Reply:
         """The list envelope of the API conventions, with a Link header (RFC 8288)."""
         body = {"items": [serialise(row) for row in self.rows], **self.envelope}
         link = ", ".join(

@@ -23,7 +23,12 @@ from bugtracker.edge.cors import (
 )
 from bugtracker.edge.exchange import Exchange
 from bugtracker.edge.limiting import AddressLimit
-from bugtracker.edge.request_headers import RequestHeaders, replace_headers, uniform_headers
+from bugtracker.edge.request_headers import (
+    RequestHeaders,
+    replace_headers,
+    require_host,
+    uniform_headers,
+)
 from bugtracker.edge.targets import check_target
 from bugtracker.errors import (
     AppError,
@@ -128,6 +133,7 @@ class Edge:
         if method == "OPTIONS" and scope["path"] == "*":
             return await exchange.answer(204, ((b"allow", allow_value(ALL_METHODS).encode()),))
         check_target(_raw_path(scope), scope["query_string"])
+        require_host(read, scope.get("http_version"))
         headers = uniform_headers(scope["headers"], read)
         if method == "OPTIONS" and await self._answer_options(scope["path"], read, exchange):
             return None

@@ -13,7 +13,7 @@ from bugtracker.errors import MediaTypeNotSupported, RequestMalformed, Violation
 Headers = Iterable[tuple[bytes, bytes]]
 
 # Sent twice, these have no meaning we could agree on; the two lists may be joined (RFC 9110).
-_SINGLE = (b"authorization", b"idempotency-key")
+_SINGLE = (b"authorization", b"host", b"idempotency-key")
 _LISTS = (b"if-match", b"if-none-match")
 _ASCII = (*_SINGLE, *_LISTS, b"content-type")
 _READ = frozenset(
@@ -77,6 +77,12 @@ class RequestHeaders:
         length = self.get(b"content-length", b"0")
         chunked = b"transfer-encoding" in self.values
         return not chunked and length.isdigit() and _bounded_int(length) <= limit
+
+
+def require_host(read: RequestHeaders, http_version: str | None) -> None:
+    """RFC 9112: a request of HTTP/1.1 says which host it is for (400)."""
+    if http_version == "1.1" and read.get(b"host") is None:
+        raise _malformed(b"host", "required", "must be sent")
 
 
 def _bounded_int(digits: bytes) -> int:

@@ -65,4 +65,5 @@ class Versioned:
     def touch(self, now: datetime) -> None:
         """Marks one more change."""
         self.version += 1
-        self.updated_at = now
+        # Who waited for another writer may have begun before it.
+        self.updated_at = max(now, self.updated_at or now)

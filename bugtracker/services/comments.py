@@ -2,14 +2,13 @@
 
 from bugtracker.conditional import check_if_match
 from bugtracker.context import Context
-from bugtracker.errors import ContentInvalid, Violation
 from bugtracker.ids import new_id
-from bugtracker.markdown import sanitise
 from bugtracker.models import Comment
 from bugtracker.security.permissions import Relations, authorise
 from bugtracker.security.scoping import lock_comment, share_issue
 from bugtracker.services import events
 from bugtracker.services.changes import apply_patch
+from bugtracker.services.texts import MAX_COMMENT, harmless_and_not_empty
 
 
 def create_comment(ctx: Context, issue_ref: str) -> Comment:
@@ -46,9 +45,4 @@ def update_comment(ctx: Context, comment_id: str) -> Comment:
 
 
 def _content(ctx: Context) -> str:
-    content = sanitise(ctx.body["content"])
-    if not content.strip():
-        reason = "has nothing but active HTML, which is removed"
-        violation = Violation("content_invalid", reason, pointer="/content")
-        raise ContentInvalid(f"The comment {reason}.", errors=[violation])
-    return content
+    return harmless_and_not_empty(ctx.body["content"], "/content", longest=MAX_COMMENT)

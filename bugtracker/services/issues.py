@@ -10,12 +10,12 @@ from bugtracker.conditional import check_if_match
 from bugtracker.context import Context
 from bugtracker.errors import AssigneeInvalid, IssueCommentRequired, Violation
 from bugtracker.ids import new_id
-from bugtracker.markdown import sanitise
 from bugtracker.models import Account, Comment, Issue, Member, Project
 from bugtracker.security.permissions import Relations, authorise, grant_of
 from bugtracker.security.scoping import lock_issue, lock_project
 from bugtracker.services import events
 from bugtracker.services.changes import apply_patch
+from bugtracker.services.texts import MAX_DESCRIPTION, harmless
 
 CREATED_FIELDS = ("title", "description", "status", "priority", "assignee_id", "due_date")
 
@@ -88,7 +88,8 @@ def _parsed(body: dict[str, Any]) -> dict[str, Any]:
     """The body in the model's types, its Markdown made harmless."""
     parsed = dict(body)
     if "description" in body:
-        parsed["description"] = sanitise(body["description"])
+        text = body["description"]
+        parsed["description"] = harmless(text, "/description", longest=MAX_DESCRIPTION)
     if body.get("assignee_id") is not None:
         parsed["assignee_id"] = UUID(body["assignee_id"])
     if body.get("due_date") is not None:

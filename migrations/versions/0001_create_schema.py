@@ -38,8 +38,8 @@ JOBS_BEFORE = "CREATE SCHEMA jobs; SET LOCAL search_path TO jobs;"
 JOBS_AFTER = """
 SET LOCAL search_path TO public;
 GRANT USAGE ON SCHEMA jobs TO bugtracker_app;
-GRANT ALL ON ALL TABLES IN SCHEMA jobs TO bugtracker_app;
-GRANT ALL ON ALL SEQUENCES IN SCHEMA jobs TO bugtracker_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA jobs TO bugtracker_app;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA jobs TO bugtracker_app;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA jobs TO bugtracker_app;
 """
 

@@ -89,3 +89,16 @@ def test_bytes_beyond_ascii_are_refused_where_we_read(served: Served, name: str)
 
 def test_bytes_beyond_ascii_pass_elsewhere(served: Served) -> None:
     assert header(served, "user-agent", b"User-Agent: caf\xe9") == "café"
+
+
+class TestHost:
+    @pytest.mark.parametrize("lines", [b"", b"Host: a\r\nHost: b\r\n"])
+    def test_a_request_of_http_1_1_names_its_host_once(self, served: Served, lines: bytes) -> None:
+        with served.connect() as connection:
+            connection.sendall(b"GET /echo HTTP/1.1\r\n" + lines + b"Connection: close\r\n\r\n")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 400")
+
+    def test_http_1_0_need_not(self, served: Served) -> None:
+        with served.connect() as connection:
+            connection.sendall(b"GET /echo HTTP/1.0\r\n\r\n")
+            assert b" 200 " in connection.recv(65536).split(b"\r\n")[0]
