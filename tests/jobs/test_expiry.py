@@ -1,0 +1,69 @@
+"""What is cleared away, and what is kept."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+from sqlalchemy import func, select
+
+from bugtracker.clock import utc_now
+from bugtracker.ids import new_id
+from bugtracker.jobs.expiry import expire
+from bugtracker.models import OneTimeToken, RefreshToken, Session, Username
+from bugtracker.runtime import Runtime
+
+from .running import account
+
+
+def put_in(runtime: Runtime, age: timedelta) -> tuple[Session, list[object]]:
+    """A session with a refresh token, a mailed token and a claim that ended so long ago."""
+    now, person = utc_now(), account(username=uuid4().hex, email=f"{uuid4().hex}@example.com")
+    ended = now - age
+    times = {"created_at": ended, "expires_at": ended}
+    login = Session(id=new_id(), account_id=person.id, last_used_at=ended, **times)
+    hashed = uuid4().bytes
+    others: list[object] = [
+        RefreshToken(id=new_id(), session_id=login.id, token_hash=hashed, **times),
+        OneTimeToken(
+            id=new_id(), account_id=person.id, purpose="verify_email", token_hash=hashed, **times
+        ),
+        Username(username_key=person.username, email_key=person.email, expires_at=ended),
+    ]
+    with runtime.db.transaction() as session:
+        session.add(person)
+        session.flush()
+        session.add(login)
+        session.flush()
+        session.add_all(others)
+    return login, others
+
+
+def remaining(runtime: Runtime, *things: object) -> int:
+    with runtime.db.transaction() as session:
+        count = 0
+        for thing in things:
+            key = type(thing).__table__.primary_key.columns.values()[0]
+            name = key.name
+            count += session.scalar(
+                select(func.count()).select_from(type(thing)).where(key == getattr(thing, name))
+            )
+        return count
+
+
+class TestExpire:
+    def test_deletes_what_ended_long_ago(self, runtime: Runtime) -> None:
+        login, others = put_in(runtime, timedelta(days=31))
+        expire(runtime)
+        assert remaining(runtime, login, *others) == 0
+
+    def test_keeps_a_session_to_look_at_for_a_month_but_not_its_tokens(
+        self, runtime: Runtime
+    ) -> None:
+        login, others = put_in(runtime, timedelta(days=2))
+        expire(runtime)
+        assert remaining(runtime, login) == 1
+        assert remaining(runtime, *others) == 0
+
+    def test_keeps_what_is_still_good(self, runtime: Runtime) -> None:
+        login, others = put_in(runtime, timedelta(days=-1))
+        expire(runtime)
+        assert remaining(runtime, login, *others) == 4
