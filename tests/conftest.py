@@ -22,7 +22,7 @@ from tests.conformance import Conformance
 from tests.redis_server import redis_server
 from tests.relay import Relay
 from tests.serving import Server, serve
-from tests.world import World
+from tests.world import Json, Org, World
 
 TEMPLATE = "bugtracker_template"
 
@@ -112,6 +112,18 @@ def world(runtime: Runtime, server: Server, contract: Contract) -> Iterator[Worl
     world = World(runtime, server.url, Conformance(contract))
     yield world
     world.close()
+
+
+@pytest.fixture
+def org(world: World) -> Org:
+    """An organisation of this test's own."""
+    return world.create_org()
+
+
+@pytest.fixture
+def project(org: Org) -> Json:
+    """An empty project in it, made by its manager."""
+    return org.manager.create_project()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from functools import partial
 from uuid import UUID
 
 import httpx
-import pytest
 from sqlalchemy import select
 
 from bugtracker.models import Event
@@ -13,16 +12,6 @@ from tests.parallel import Call, at_once
 from tests.world import Json, Org, World
 
 PEOPLE = 50
-
-
-@pytest.fixture
-def org(world: World) -> Org:
-    return world.create_org()
-
-
-@pytest.fixture
-def project(org: Org) -> Json:
-    return org.manager.create_project()
 
 
 def url(issue: Json) -> str:

@@ -12,11 +12,6 @@ from tests.world import Caller, Json, Org, World, refused
 
 
 @pytest.fixture
-def org(world: World) -> Org:
-    return world.create_org()
-
-
-@pytest.fixture
 def issue(org: Org) -> Json:
     return org.manager.create_issue(org.manager.create_project(), description="*Wet*")
 

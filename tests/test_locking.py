@@ -8,17 +8,7 @@ import pytest
 
 from bugtracker.embedded import Cluster
 from tests.parallel import Call, Standstill, standstill
-from tests.world import Json, Org, World
-
-
-@pytest.fixture
-def org(world: World) -> Org:
-    return world.create_org()
-
-
-@pytest.fixture
-def project(org: Org) -> Json:
-    return org.manager.create_project()
+from tests.world import Json, Org
 
 
 @pytest.fixture

@@ -11,15 +11,10 @@ import pytest
 from tests.edge.serving import Answer
 from tests.raw import Raw, chunked, errors
 from tests.serving import Server
-from tests.world import Org, World
+from tests.world import Org
 
 TIDES = b'{"name": "Tides"}'
 MEGABYTE = 1_048_576
-
-
-@pytest.fixture
-def org(world: World) -> Org:
-    return world.create_org()
 
 
 @pytest.fixture

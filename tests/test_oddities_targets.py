@@ -17,11 +17,6 @@ IDS = {"project_id": "01955b4e-2e03-7a42-8503-ac43ac35012b", "issue_id": "ZZZZ-1
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 
 
-@pytest.fixture
-def org(world: World) -> Org:
-    return world.create_org()
-
-
 def by_hand(server: Server, caller: Caller) -> Raw:
     return Raw(server.host, server.port, caller.http.headers["Authorization"])
 

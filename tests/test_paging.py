@@ -36,11 +36,6 @@ def _comments(org: Org, count: int) -> str:
 LISTS = [_projects, _issues, _comments]
 
 
-@pytest.fixture
-def org(world: World) -> Org:
-    return world.create_org()
-
-
 def read(caller: Caller, path: str, **query: Any) -> Json:
     response = caller.get(path, params=query)
     assert response.status_code == 200, response.text

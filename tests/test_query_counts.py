@@ -7,16 +7,11 @@ import pytest
 
 from bugtracker.runtime import Runtime
 from tests.recorder import recorded
-from tests.world import Json, Org, World
+from tests.world import Json, Org
 
 # Setting the tenant is the first statement of each; a list may need two more.
 LIST, PAGE, ITEM = 2, 3, 2
 MOST_OF_A_LIST = 3
-
-
-@pytest.fixture
-def org(world: World) -> Org:
-    return world.create_org()
 
 
 def fill(org: Org, count: int) -> tuple[Json, Json, Json]:

@@ -37,16 +37,6 @@ JUNK = [
 ]
 
 
-@pytest.fixture
-def org(world: World) -> Org:
-    return world.create_org()
-
-
-@pytest.fixture
-def project(org: Org) -> Json:
-    return org.manager.create_project()
-
-
 def search(org: Org, project: Json, words: str, **query: Any) -> list[str]:
     """Titles of what is found, in order."""
     path = f"/api/projects/{project['id']}/issues"

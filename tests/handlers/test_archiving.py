@@ -8,11 +8,6 @@ import pytest
 from tests.world import Caller, Json, Org, World, refused
 
 
-@pytest.fixture
-def org(world: World) -> Org:
-    return world.create_org()
-
-
 def url(project: Json) -> str:
     return f"/api/projects/{project['id']}"
 

@@ -13,16 +13,6 @@ CAN_BE_ASSIGNED: list[Role] = ["developer", "manager", "admin", "owner"]
 CANNOT: list[Role] = ["member", "auditor"]
 
 
-@pytest.fixture
-def org(world: World) -> Org:
-    return world.create_org()
-
-
-@pytest.fixture
-def project(org: Org) -> Json:
-    return org.manager.create_project()
-
-
 def url(issue: Json) -> str:
     return f"/api/issues/{issue['id']}"
 

@@ -21,11 +21,6 @@ from tests.world import Org, World
 
 
 @pytest.fixture
-def org(world: World) -> Org:
-    return world.create_org()
-
-
-@pytest.fixture
 def person(world: World, org: Org, anonymous: httpx.Client, settings: Settings) -> Newcomer:
     """A developer of the organisation, with a password and no session yet."""
     return employee(world, org, anonymous, settings)

@@ -18,11 +18,6 @@ CLEAN = "See  this:\n\n```html\n<img src=x onerror=alert(1)>\n```\n"
 
 
 @pytest.fixture
-def org(world: World) -> Org:
-    return world.create_org()
-
-
-@pytest.fixture
 def issue(org: Org) -> Json:
     return org.member.create_issue(org.manager.create_project())
 

@@ -9,11 +9,6 @@ from tests.world import Json, Org, World
 
 
 @pytest.fixture
-def org(world: World) -> Org:
-    return world.create_org()
-
-
-@pytest.fixture
 def comment(org: Org) -> Json:
     issue = org.member.create_issue(org.manager.create_project())
     return org.member.create_comment(issue, "It *drips*.")

@@ -8,11 +8,6 @@ from tests.world import Json, Org, World, refused, without_id
 
 
 @pytest.fixture
-def org(world: World) -> Org:
-    return world.create_org()
-
-
-@pytest.fixture
 def issue(org: Org) -> Json:
     return org.member.create_issue(org.manager.create_project(), title="Leak", priority="low")
 

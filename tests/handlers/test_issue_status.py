@@ -23,16 +23,6 @@ TO_RESOLVED = ("in_progress", "resolved")
 PAIRS = [(start, end) for start in NEXT for end in NEXT]
 
 
-@pytest.fixture
-def org(world: World) -> Org:
-    return world.create_org()
-
-
-@pytest.fixture
-def project(org: Org) -> Json:
-    return org.manager.create_project()
-
-
 def url(issue: Json) -> str:
     return f"/api/issues/{issue['id']}"
 

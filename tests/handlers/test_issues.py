@@ -12,11 +12,6 @@ CLEAN = "Look: <b>bold</b>\n\n`<script>kept</script>`\n"
 
 
 @pytest.fixture
-def org(world: World) -> Org:
-    return world.create_org()
-
-
-@pytest.fixture
 def project(org: Org) -> Json:
     return org.manager.create_project(name="Tidal Library System")
 

@@ -9,11 +9,6 @@ from tests.world import Json, Org, World, refused, without_id
 
 
 @pytest.fixture
-def org(world: World) -> Org:
-    return world.create_org()
-
-
-@pytest.fixture
 def project(org: Org) -> Json:
     """With an issue in each status but reopened, of all priorities, of two people."""
     project = org.manager.create_project()

@@ -9,11 +9,6 @@ import pytest
 from tests.world import Json, Org, World, refused, without_id
 
 
-@pytest.fixture
-def org(world: World) -> Org:
-    return world.create_org()
-
-
 def url(project: Json) -> str:
     return f"/api/projects/{project['id']}"
 

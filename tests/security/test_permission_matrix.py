@@ -147,11 +147,6 @@ def ask(client: httpx.Client, contract: Contract, attempt: Try) -> httpx.Respons
     return client.request(method, attempt.path, json=attempt.body)
 
 
-@pytest.fixture
-def org(world: World) -> Org:
-    return world.create_org()
-
-
 def things(org: Org, somebody: Caller, relation: str) -> Things:
     """Things of others, but for the one that ``somebody`` stands in the relation to."""
     others = org.caller("owner", "other")
