@@ -1,0 +1,221 @@
+"""Requests with an ``Idempotency-Key``: done once, however often they are sent.
+
+A statement of its own claims the key before the handler runs; the response is stored in the
+handler's transaction, so that a crash leaves either both or nothing; a refusal releases the key.
+docs/decisions/0013-idempotency.md has the reasons.
+"""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import flask
+import orjson
+import structlog
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from bugtracker.context import Context
+from bugtracker.errors import IdempotencyKeyInUse, IdempotencyKeyReused
+from bugtracker.ids import new_id
+from bugtracker.models import IdempotencyKey
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotency-Replayed"
+
+LIFETIME = timedelta(hours=24)
+LEASE = timedelta(seconds=60)
+"""How long a claim holds without a response; every request is answered well before."""
+
+ATTEMPTS = 3
+"""How often a key may change hands between two statements before we call it busy."""
+
+Path = Mapping[str, Any]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to answer for a key: whoever holds ``id`` when the response is stored."""
+
+    id: UUID
+    scope_hash: bytes
+    key_hash: bytes
+    fingerprint: bytes
+
+    @property
+    def is_row(self) -> ColumnElement[bool]:
+        """The row of the key, whoever holds it."""
+        return and_(
+            IdempotencyKey.scope_hash == self.scope_hash, IdempotencyKey.key_hash == self.key_hash
+        )
+
+    @property
+    def is_held(self) -> ColumnElement[bool]:
+        """The row of the key while this claim is the one at work on it."""
+        return and_(
+            self.is_row,
+            IdempotencyKey.claim_id == self.id,
+            IdempotencyKey.response_encrypted.is_(None),
+        )
+
+    @property
+    def associated(self) -> str:
+        """What binds a stored response to its key and to the request it answers."""
+        parts = (self.scope_hash, self.key_hash, self.fingerprint)
+        return "idempotency_keys.response/" + "/".join(part.hex() for part in parts)
+
+
+def once(
+    ctx: Context, path: Path, work: Callable[[Claim | None], flask.Response]
+) -> flask.Response:
+    """The answer of ``work``, or the stored one of an earlier request with the same key.
+
+    ``work`` must call :func:`keep` before it commits. 409 while another request with the key is
+    at work, 422 when the key came with another request. Without a key this is ``work`` alone.
+    """
+    key = ctx.headers.get(HEADER.lower())
+    if key is None:
+        return work(None)
+    claim = _claim_for(ctx, path, key)
+    stored = _acquire(ctx, claim)
+    if stored is not None:
+        return _replay(ctx, claim, stored)
+    try:
+        return work(claim)
+    except BaseException:
+        _release(ctx, claim)
+        raise
+
+
+def keep(ctx: Context, claim: Claim, answer: flask.Response) -> None:
+    """Stores the answer in the request's transaction.
+
+    409 when the claim was taken over meanwhile: then the other request does the work.
+    """
+    content = {
+        "status": answer.status_code,
+        "headers": list(answer.headers.items()),
+        "body": base64.b64encode(answer.get_data()).decode(),
+    }
+    sealed = ctx.runtime.keyring.encrypt(orjson.dumps(content), claim.associated)
+    held = ctx.session.execute(
+        update(IdempotencyKey)
+        .where(claim.is_held)
+        .values(response_encrypted=sealed)
+        .returning(IdempotencyKey.claim_id)
+    ).one_or_none()
+    if held is None:
+        raise _in_use()
+
+
+def _claim_for(ctx: Context, path: Path, key: str) -> Claim:
+    caller = ctx.caller
+    scope = [ctx.operation.id, caller and str(caller.account_id), caller and str(caller.org_id)]
+    request = [path, ctx.given_query, ctx.body]
+    return Claim(
+        new_id(), _hash(ctx, "scope", scope), _hash(ctx, "key", key), _hash(ctx, "request", request)
+    )
+
+
+def _hash(ctx: Context, purpose: str, value: Any) -> bytes:
+    canonical = json.dumps([purpose, value], sort_keys=True)
+    return ctx.runtime.keyring.fingerprint(canonical.encode())
+
+
+def _acquire(ctx: Context, claim: Claim) -> bytes | None:
+    """Takes the key (None), or gives the stored response of whoever had it first."""
+    with ctx.db.read() as connection:
+        for _ in range(ATTEMPTS):
+            # A plain read first: it never waits for the transaction that stores a response.
+            row = connection.execute(_look(claim)).one_or_none()
+            if row is not None and not row.is_free:
+                return _stored(row, claim)
+            if _take(connection, claim, row):
+                return None
+    raise _in_use()
+
+
+def _look(claim: Claim) -> Any:
+    """The database's clock decides: those of two servers may differ by more than a lease."""
+    lapsed = and_(
+        IdempotencyKey.response_encrypted.is_(None),
+        IdempotencyKey.claimed_at < func.now() - LEASE,
+    )
+    return select(
+        IdempotencyKey.claim_id,
+        IdempotencyKey.fingerprint,
+        IdempotencyKey.response_encrypted,
+        or_(lapsed, IdempotencyKey.expires_at <= func.now()).label("is_free"),
+    ).where(claim.is_row)
+
+
+def _stored(row: Row[Any], claim: Claim) -> bytes:
+    if row.fingerprint != claim.fingerprint:
+        raise IdempotencyKeyReused(
+            "This Idempotency-Key came with another request before. Send a new key with a new"
+            " request, and the same key only with the same request."
+        )
+    if row.response_encrypted is None:
+        raise _in_use()
+    sealed: bytes = row.response_encrypted
+    return sealed
+
+
+def _take(connection: Connection, claim: Claim, found: Row[Any] | None) -> bool:
+    """Claims a new key, or one that is free again; False when somebody was faster."""
+    values = {
+        "fingerprint": claim.fingerprint,
+        "claim_id": claim.id,
+        "claimed_at": func.now(),
+        "response_encrypted": None,
+        "created_at": func.now(),
+        "expires_at": func.now() + LIFETIME,
+    }
+    if found is None:
+        key = {"scope_hash": claim.scope_hash, "key_hash": claim.key_hash}
+        taken = insert(IdempotencyKey).values(**key, **values).on_conflict_do_nothing()
+        return connection.execute(taken.returning(IdempotencyKey.claim_id)).first() is not None
+    unchanged = and_(
+        IdempotencyKey.claim_id == found.claim_id,
+        # Whoever let the lease lapse may have finished this very moment.
+        IdempotencyKey.response_encrypted.is_not_distinct_from(found.response_encrypted),
+    )
+    taken_over = update(IdempotencyKey).where(claim.is_row, unchanged).values(**values)
+    return connection.execute(taken_over.returning(IdempotencyKey.claim_id)).first() is not None
+
+
+def _replay(ctx: Context, claim: Claim, sealed: bytes) -> flask.Response:
+    content = orjson.loads(ctx.runtime.keyring.decrypt(sealed, claim.associated))
+    headers = [*content["headers"], (REPLAYED, "true")]
+    answer = flask.Response(base64.b64decode(content["body"]), content["status"])
+    answer.headers.clear()
+    answer.headers.extend(headers)
+    return answer
+
+
+def _release(ctx: Context, claim: Claim) -> None:
+    """Gives the key back, unless its response is stored after all.
+
+    That happens when the connection was lost while COMMIT was on its way: this waits for the
+    outcome, because the row is locked. Where it fails, the lease ends the claim.
+    """
+    with suppress(DBAPIError, PoolTimeout), ctx.db.read() as connection:
+        connection.execute(delete(IdempotencyKey).where(claim.is_held))
+        return
+    log.warning("idempotency_key_not_released")
+
+
+def _in_use() -> IdempotencyKeyInUse:
+    return IdempotencyKeyInUse(
+        "A request with this Idempotency-Key is at work. Ask again for its answer.",
+        headers={"Retry-After": "1"},
+    )

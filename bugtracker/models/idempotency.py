@@ -1,0 +1,27 @@
+"""Requests that may be repeated without being done twice. A global table."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import LargeBinary
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bugtracker.models.base import Base
+
+
+class IdempotencyKey(Base):
+    """A key somebody sent, by its keyed hashes. In flight until there is a response."""
+
+    __tablename__ = "idempotency_keys"
+
+    scope_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    """Operation and caller: the same key of somebody else is another key."""
+    key_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
+    """What was asked for."""
+    claim_id: Mapped[UUID]
+    """Who works on it: changes when a claim is taken over, so that only one can finish."""
+    claimed_at: Mapped[datetime]
+    response_encrypted: Mapped[bytes | None] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
