@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from bugtracker import __version__
 from bugtracker.cli.data import import_group, seed
+from bugtracker.cli.keys import keys
 from bugtracker.cli.names import environment_variable
 from bugtracker.cli.people import create_user
 from bugtracker.cli.serving import check, migrate, serve, worker
@@ -41,5 +42,5 @@ def main() -> None:
     """
 
 
-for command in (serve, worker, migrate, check, seed, import_group, create_user):
+for command in (serve, worker, migrate, check, seed, import_group, create_user, keys):
     main.add_command(command)

@@ -75,12 +75,15 @@ class KeyStore:
         self.signing()
         return [key.jwk for key in self._keys.values()]
 
-    def rotate(self) -> None:
-        """Makes a new signing key and retires the present one; its tokens stay good.
+    def rotate(self) -> str:
+        """Makes a new signing key and retires the present one; its tokens stay good. Returns the
+        id of the key that signs now.
 
         Other processes sign with the new key within RELOAD_SECONDS; they verify its tokens at
-        once.
+        once. ValueError, and nothing done, when the present keys cannot be decrypted.
         """
+        # With another master key this fails here, and not every server at its next reading.
+        self._load()
         with self._db.transaction() as session:
             session.execute(
                 update(SigningKey)
@@ -89,6 +92,7 @@ class KeyStore:
             )
             self._insert(session)
         self._load()
+        return self.signing().kid
 
     def _current(self) -> Key | None:
         self._refresh()
