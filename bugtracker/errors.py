@@ -121,7 +121,10 @@ class TokenInvalid(AppError):
 
 
 class CredentialsInvalid(AppError):
+    """The failed attempt is recorded."""
+
     status, code, title = 401, "credentials_invalid", "Wrong account or password"
+    commits = True
 
 
 class RefreshTokenInvalid(AppError):
@@ -181,6 +184,10 @@ class UsernameTaken(AppError):
     status, code, title = 409, "username_taken", "The username is taken"
 
 
+class IdempotencyKeyInUse(AppError):
+    status, code, title = 409, "idempotency_key_in_use", "The first request is still at work"
+
+
 # 4xx, the rest
 
 
@@ -216,8 +223,23 @@ class VerificationTokenInvalid(AppError):
     status, code, title = 422, "verification_token_invalid", "The link is not valid any more"
 
 
+class CurrentPasswordWrong(AppError):
+    """Not 401: the access token is fine, and a client must not refresh it and try again."""
+
+    status, code, title = 422, "current_password_wrong", "The current password is another one"
+    commits = True
+
+
+class ResetTokenInvalid(AppError):
+    status, code, title = 422, "reset_token_invalid", "The link is not valid any more"
+
+
 class PasswordTooWeak(AppError):
     status, code, title = 422, "password_too_weak", "The password is too weak"
+
+
+class IdempotencyKeyReused(AppError):
+    status, code, title = 422, "idempotency_key_reused", "The key belongs to another request"
 
 
 class RateLimitExceeded(AppError):

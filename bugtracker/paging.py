@@ -33,6 +33,7 @@ from sqlalchemy import (
 from bugtracker.context import Context, Reply
 from bugtracker.db import Rows
 from bugtracker.errors import CursorInvalid, RequestInvalid, Violation
+from bugtracker.security.permissions import ACCOUNT
 
 TAG_LENGTH = 16
 # As in the contract. Who reads on behind it needs a cursor: an offset is counted off row by row.
@@ -181,10 +182,15 @@ def _page_links(page: int, total: int, limit: int) -> dict[str, dict[str, Any]]:
 
 
 def _fingerprint(ctx: Context, sort: str) -> bytes:
-    """Binds a cursor to tenant, operation, filters and order: it opens no other list."""
+    """Binds a cursor to its owner, operation, filters and order: it opens no other list."""
     filters = {k: v for k, v in ctx.given_query.items() if k not in ("cursor", "limit", "render")}
-    message = [ctx.org_id, ctx.target, sort, filters]
+    message = [_whose(ctx), ctx.target, sort, filters]
     return hashlib.sha256(orjson.dumps(message, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def _whose(ctx: Context) -> UUID:
+    """The organisation, or the account for lists of one's own: those need no organisation."""
+    return ctx.user_id if ctx.operation.permission == ACCOUNT else ctx.org_id
 
 
 def _encode_cursor(ctx: Context, row: Row[*tuple[Any, ...]], scope: bytes) -> str:

@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import flask
@@ -9,12 +10,14 @@ import orjson
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from bugtracker import idempotency
 from bugtracker.clock import utc_now
 from bugtracker.conditional import etag, not_modified
 from bugtracker.context import Context, Reply
 from bugtracker.contract import Contract, Operation
 from bugtracker.db_errors import as_app_error
 from bugtracker.errors import PROBLEM_MEDIA_TYPE, AppError, problem_bytes
+from bugtracker.idempotency import Claim
 from bugtracker.middleware import ValidatedRequest
 from bugtracker.runtime import Runtime
 
@@ -54,16 +57,17 @@ class Endpoint:
         request: ValidatedRequest = scope["state"]["validated"]
         ctx = self._context(scope, request)
         try:
-            reply = self._run(ctx, request.path)
+            return idempotency.once(ctx, request.path, partial(self._run, ctx, request.path))
         except AppError as error:
             return problem_response(error, ctx.request_id)
         except (DBAPIError, PoolTimeout) as error:
             return problem_response(as_app_error(error), ctx.request_id)
-        return response(reply, ctx)
 
-    def _run(self, ctx: Context, path: Mapping[str, Any]) -> Reply:
+    def _run(self, ctx: Context, path: Mapping[str, Any], claim: Claim | None) -> flask.Response:
         try:
-            reply = self._handler(ctx, **path)
+            answer = response(self._handler(ctx, **path), ctx)
+            if claim is not None:
+                idempotency.keep(ctx, claim, answer)
             ctx.commit()
         except AppError as error:
             if error.commits:
@@ -71,7 +75,7 @@ class Endpoint:
             raise
         finally:
             ctx.close()
-        return reply
+        return answer
 
     def _context(self, scope: Mapping[str, Any], request: ValidatedRequest) -> Context:
         state = scope["state"]

@@ -75,6 +75,13 @@ class Settings(BaseSettings):
     session_seconds: int = Field(30 * 86400, ge=1)
     """The longest a login lasts, however often it is refreshed."""
     verification_token_seconds: int = Field(86400, ge=1)
+    reset_token_seconds: int = Field(3600, ge=1)
+    lockout_attempts: int = Field(20, ge=1, le=10_000)
+    """So many wrong passwords within ``lockout_window_seconds`` lock the account for
+    ``lockout_seconds``. More than ``threads``: right ones in flight at once must not count as
+    too many."""
+    lockout_window_seconds: int = Field(900, ge=1)
+    lockout_seconds: int = Field(900, ge=1)
     bcrypt_cost: int = Field(12, ge=4, le=16)
     hashing_threads: int = Field(2, ge=1)
 

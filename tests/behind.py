@@ -1,11 +1,21 @@
 """Looks and changes behind the API's back: what no operation does yet, and what none shows."""
 
+from datetime import timedelta
 from typing import Any
 
 import httpx
 from sqlalchemy import select, update
 
-from bugtracker.models import Account, Event, Member, OneTimeToken, RefreshToken, Session, Username
+from bugtracker.models import (
+    Account,
+    Event,
+    LoginAttempts,
+    Member,
+    OneTimeToken,
+    RefreshToken,
+    Session,
+    Username,
+)
 from bugtracker.runtime import Runtime
 from bugtracker.security.secrets import token_hash
 from bugtracker.settings import Settings
@@ -65,3 +75,16 @@ def change_claim(runtime: Runtime, username: str, **values: object) -> None:
     with runtime.db.transaction() as session:
         changed = update(Username).where(Username.username_key == username.lower())
         session.execute(changed.values(**values))
+
+
+def age_attempts(runtime: Runtime, person: Newcomer, by: timedelta) -> None:
+    """Moves the failed logins of an account into the past."""
+    with runtime.db.transaction() as session:
+        account_id = session.scalars(select(Account.id).where(Account.email == person.email)).one()
+        key = runtime.keyring.attempts_key(f"account:{account_id}")
+        changed = update(LoginAttempts).where(LoginAttempts.key == key)
+        aged = {
+            "window_ends_at": LoginAttempts.window_ends_at - by,
+            "locked_until": LoginAttempts.locked_until - by,
+        }
+        session.execute(changed.values(aged))

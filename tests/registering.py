@@ -70,6 +70,10 @@ class Newcomer:
         assert response.status_code == 200, response.text
         return self
 
+    def resend(self, **fields: Any) -> httpx.Response:
+        """Asks for another verification mail."""
+        return self.http.post("/api/auth/verify-email/resend", json={"email": self.email, **fields})
+
     def login(self, **fields: Any) -> httpx.Response:
         body = {"email": self.email, "password": self.password, **fields}
         return self.http.post("/api/auth/login", json=body)

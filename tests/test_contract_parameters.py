@@ -29,6 +29,7 @@ def scene(world: World) -> Scene:
     """The scene, seen by the manager who made it."""
     org = world.create_org()
     caller = org.manager
+    world.open_session(caller.id, org.id)
     caller.create_project(name="Archive of tides")
     project = caller.create_project(name="Before the tides")
     other = caller.create_project(name="Zebra")
@@ -65,6 +66,8 @@ EFFECTS: dict[str, dict[str, Value]] = {
     "list_issue_history": {**PAGING, "sort": "-created_at"},
     "list_comments": {**PAGING, "page": 1, "sort": "-created_at", "render": "html"},
     "get_comment": {"render": "html"},
+    "list_sessions": PAGING,
+    "list_my_activity": PAGING,
 }  # fmt: skip
 
 CASES = [(operation, name) for operation, effects in EFFECTS.items() for name in effects]
@@ -100,7 +103,7 @@ class TestQueryParameter:
         assert plain.json() != changed.json()
 
 
-class TestConditionalHeader:
+class TestHeader:
     @pytest.mark.parametrize("operation", with_header("If-Match"))
     def test_if_match_of_another_version_stops_the_change(
         self, scene: Scene, operation: Operation
@@ -128,6 +131,27 @@ class TestConditionalHeader:
         assert (response.status_code, response.content) == (304, b"")
         assert response.headers["etag"] == tag
 
+    @pytest.mark.parametrize("operation", with_header("Idempotency-Key"))
+    def test_idempotency_key_is_offered_by_operations_that_start_something(
+        self, operation: Operation
+    ) -> None:
+        documented = operation.raw["responses"]
+        success = next(CONTRACT.resolve(r) for status, r in documented.items() if status[0] == "2")
+        assert operation.method == "post"
+        assert "Idempotency-Replayed" in success["headers"]
+        for status, code in (("409", "idempotency_key_in_use"), ("422", "idempotency_key_reused")):
+            content = CONTRACT.resolve(documented[status])["content"]
+            assert code in content["application/problem+json"]["examples"]
+
+    def test_idempotency_key_is_offered_by_all_that_create(self) -> None:
+        creating = {each.id for each in OPERATIONS.values() if "201" in each.raw["responses"]}
+        offering = {
+            each.id
+            for each in OPERATIONS.values()
+            if any(parameter.name == "Idempotency-Key" for parameter in each.parameters)
+        }
+        assert {*creating, "register", "login"} <= offering
+
     def test_no_other_header_is_read(self) -> None:
         names = {
             parameter.name
@@ -135,4 +159,4 @@ class TestConditionalHeader:
             for parameter in operation.parameters
             if parameter.location == "header"
         }
-        assert names == {"If-Match", "If-None-Match"}
+        assert names == {"If-Match", "If-None-Match", "Idempotency-Key"}

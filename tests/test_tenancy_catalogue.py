@@ -13,7 +13,14 @@ from bugtracker.models import Base
 # Global tables that merely mention an organisation: where a login works at the moment.
 GLOBAL_WITH_ORG = {"sessions"}
 # What the API clears up itself: tokens and claims of the deployment, no tenant's data.
-DELETABLE = {"usernames", "sessions", "refresh_tokens", "one_time_tokens"}
+DELETABLE = {
+    "usernames",
+    "sessions",
+    "refresh_tokens",
+    "one_time_tokens",
+    "idempotency_keys",
+    "login_attempts",
+}
 
 
 @pytest.fixture(scope="module")

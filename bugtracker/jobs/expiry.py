@@ -1,11 +1,18 @@
-"""Clears away what expired: tokens, sessions, claims on usernames."""
+"""Clears away what expired: tokens, sessions, claims on usernames, idempotency keys."""
 
 from datetime import timedelta
 
-from sqlalchemy import delete
+from sqlalchemy import delete, func
 
 from bugtracker.clock import utc_now
-from bugtracker.models import OneTimeToken, RefreshToken, Session, Username
+from bugtracker.models import (
+    IdempotencyKey,
+    LoginAttempts,
+    OneTimeToken,
+    RefreshToken,
+    Session,
+    Username,
+)
 from bugtracker.runtime import Runtime
 
 KEPT_TOKENS = timedelta(days=1)
@@ -20,4 +27,7 @@ def expire(runtime: Runtime) -> None:
         session.execute(delete(RefreshToken).where(RefreshToken.expires_at < now - KEPT_TOKENS))
         session.execute(delete(OneTimeToken).where(OneTimeToken.expires_at < now - KEPT_TOKENS))
         session.execute(delete(Session).where(Session.expires_at < now - KEPT_SESSIONS))
+        session.execute(delete(IdempotencyKey).where(IdempotencyKey.expires_at < now))
+        attempts_end = func.greatest(LoginAttempts.window_ends_at, LoginAttempts.locked_until)
+        session.execute(delete(LoginAttempts).where(attempts_end < now))
         session.execute(delete(Username).where(Username.expires_at < now))

@@ -20,6 +20,8 @@ KEEP_FINISHED_HOURS = 7 * 24
 JOBS: dict[str, Callable[..., None]] = {
     "mail.verify_email": mail.verify_email,
     "mail.address_known": mail.address_known,
+    "mail.reset_password": mail.reset_password,
+    "mail.password_changed": mail.password_changed,
 }
 """Each is tried again, with growing pauses, until it succeeds or has failed ten times."""
 

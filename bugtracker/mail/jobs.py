@@ -16,8 +16,8 @@ from bugtracker.runtime import Runtime
 from bugtracker.security.secrets import new_token, token_hash
 from bugtracker.settings import Settings
 
-VERIFY_EMAIL = "verify_email"
-"""Purpose of the token, kind of the mail."""
+VERIFY_EMAIL, RESET = "verify_email", "reset_password"
+"""Purposes of the tokens, kinds of the mails."""
 
 log = structlog.get_logger()
 
@@ -31,7 +31,8 @@ def verify_email(runtime: Runtime, account_id: str) -> None:
         account = _account(session, account_id, for_update=True)
         if account is None or account.verified_at is not None:
             return
-        token = _mint(session, account.id, VERIFY_EMAIL, runtime.settings)
+        lifetime = runtime.settings.verification_token_seconds
+        token = _mint(session, account.id, VERIFY_EMAIL, lifetime)
     values = {
         "token": token,
         "link": f"{runtime.settings.links_base}/#action=verify-email&token={token}",
@@ -39,6 +40,32 @@ def verify_email(runtime: Runtime, account_id: str) -> None:
         "hours": f"{runtime.settings.verification_token_seconds / 3600:.3g}",
     }
     _send(runtime.settings, VERIFY_EMAIL, account, values)
+
+
+def reset_password(runtime: Runtime, account_id: str) -> None:
+    """Mails a link for a new password; earlier ones end. Nothing for an unverified or missing
+    account: a reset must not verify an address."""
+    with runtime.db.transaction() as session:
+        account = _account(session, account_id, for_update=True)
+        if account is None or account.verified_at is None:
+            return
+        token = _mint(session, account.id, RESET, runtime.settings.reset_token_seconds)
+    values = {
+        "token": token,
+        "link": f"{runtime.settings.links_base}/#action=reset-password&token={token}",
+        "endpoint": f"{runtime.settings.base_url}/api/auth/password/reset",
+        "minutes": f"{runtime.settings.reset_token_seconds / 60:.3g}",
+    }
+    _send(runtime.settings, RESET, account, values)
+
+
+def password_changed(runtime: Runtime, account_id: str) -> None:
+    """Tells the owner that the account has a new password: it may not have been them."""
+    with runtime.db.transaction() as session:
+        account = _account(session, account_id)
+    if account is not None:
+        endpoint = f"{runtime.settings.base_url}/api/auth/password/forgot"
+        _send(runtime.settings, "password_changed", account, {"endpoint": endpoint})
 
 
 def address_known(runtime: Runtime, account_id: str) -> None:
@@ -55,8 +82,8 @@ def _account(session: Session, account_id: str, *, for_update: bool = False) -> 
     return session.scalar(wanted.with_for_update() if for_update else wanted)
 
 
-def _mint(session: Session, account_id: UUID, purpose: str, settings: Settings) -> str:
-    """A new one-time token; those before it for the same purpose are used up."""
+def _mint(session: Session, account_id: UUID, purpose: str, lifetime: int) -> str:
+    """A new one-time token for so many seconds; those before it for the purpose are used up."""
     now = utc_now()
     session.execute(
         update(OneTimeToken)
@@ -68,7 +95,7 @@ def _mint(session: Session, account_id: UUID, purpose: str, settings: Settings) 
         .values(used_at=now)
     )
     token = new_token()
-    expires_at = now + timedelta(seconds=settings.verification_token_seconds)
+    expires_at = now + timedelta(seconds=lifetime)
     row = OneTimeToken(
         id=new_id(),
         account_id=account_id,

@@ -9,9 +9,11 @@ from bugtracker.models.account import (
     SigningKey,
     Username,
 )
+from bugtracker.models.attempts import LoginAttempts
 from bugtracker.models.base import Base
 from bugtracker.models.comment import Comment
 from bugtracker.models.event import Event
+from bugtracker.models.idempotency import IdempotencyKey
 from bugtracker.models.issue import Issue, IssueDocument
 from bugtracker.models.organisation import Member, Organisation
 from bugtracker.models.project import Project
@@ -22,8 +24,10 @@ __all__ = [
     "Comment",
     "Credential",
     "Event",
+    "IdempotencyKey",
     "Issue",
     "IssueDocument",
+    "LoginAttempts",
     "Member",
     "OneTimeToken",
     "Organisation",

@@ -63,7 +63,8 @@ def _unauthenticated(detail: str) -> AuthenticationRequired:
     return AuthenticationRequired(detail, headers={"WWW-Authenticate": 'Bearer realm="bugtracker"'})
 
 
-def _token_invalid() -> TokenInvalid:
+def token_invalid() -> TokenInvalid:
+    """The refusal of a session that has ended."""
     challenge = 'Bearer realm="bugtracker", error="invalid_token"'
     return TokenInvalid(
         "The access token has expired or its session has ended; refresh it or log in.",
@@ -75,7 +76,7 @@ def authenticate(runtime: Runtime, token: str) -> Principal:
     """The caller behind an access token, its session and membership checked in one statement."""
     claims = verify_access_token(runtime.keys, runtime.settings, token)
     if claims is None:
-        raise _token_invalid()
+        raise token_invalid()
     return live_principal(runtime, claims)
 
 
@@ -86,7 +87,7 @@ def live_principal(runtime: Runtime, claims: AccessClaims) -> Principal:
     with runtime.db.read() as connection:
         row = connection.execute(LIVE_SESSION, parameters).one_or_none()
     if row is None or row.account_id != claims.account_id:
-        raise _token_invalid()
+        raise token_invalid()
     role = None if row.role is None else ROLES[row.role]
     return Principal(row.account_id, claims.session_id, row.username, claims.org_id, role)
 

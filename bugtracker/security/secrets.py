@@ -52,6 +52,22 @@ class Keyring:
         """A 128-bit authentication tag for what clients hand back to us, such as cursors."""
         return hmac.digest(self._cursor_key, message, "sha256")[:16]
 
+    @cached_property
+    def _idempotency_key(self) -> bytes:
+        return self._derive("idempotency")
+
+    def fingerprint(self, message: bytes) -> bytes:
+        """A 256-bit keyed hash of what may hold a password: useless to guess at without us."""
+        return hmac.digest(self._idempotency_key, message, "sha256")
+
+    @cached_property
+    def _attempts_key(self) -> bytes:
+        return self._derive("login-attempts")
+
+    def attempts_key(self, who: str) -> bytes:
+        """What stands for a person in the counter of logins: nobody can read names out of it."""
+        return hmac.digest(self._attempts_key, who.encode(), "sha256")
+
     def encrypt(self, plain: bytes, associated: str) -> bytes:
         """AES-256-GCM; ``associated`` names what it belongs to, so it cannot be moved."""
         nonce = secrets.token_bytes(NONCE_BYTES)

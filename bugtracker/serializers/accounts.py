@@ -36,3 +36,16 @@ def me(row: Any, principal: Principal) -> Json:
         "org_id": principal.org_id,
         "permissions": permissions_of(principal.role),
     }
+
+
+def activity_entry(row: Any) -> Json:
+    """``ActivityEntry`` of the contract: one event, its changed fields in order."""
+    return {
+        "id": row.id,
+        "action": row.action,
+        "org_id": row.org_id,
+        "details": [
+            {"field": field, "old": old, "new": new} for field, (old, new) in row.changes.items()
+        ],
+        "created_at": row.created_at,
+    }

@@ -4,11 +4,12 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from bugtracker.context import Context
 from bugtracker.errors import VerificationTokenInvalid, Violation
 from bugtracker.ids import new_id
+from bugtracker.jobs.queue import Options
 from bugtracker.models import Account, OneTimeToken
 from bugtracker.security.passwords import require_strong
 from bugtracker.security.secrets import token_hash
@@ -58,6 +59,20 @@ def _prepare(
         if undo:
             steps.rollback()
     return account_id
+
+
+def resend(ctx: Context) -> None:
+    """Queues another mail: a new link, or that the address is verified already. Does the same for
+    an address that nobody registered: the job that looks for its stand-in finds nobody."""
+    email = ctx.body["email"]
+    columns = (Account.id, Account.verified_at)
+    row = ctx.session.execute(
+        select(*columns).where(func.lower(Account.email) == email.lower())
+    ).one_or_none()
+    account_id = row.id if row else accounts.stand_in(ctx, email)
+    mail = "mail.address_known" if row and row.verified_at else "mail.verify_email"
+    waiting = Options(queueing_lock=f"{VERIFY_EMAIL}:{account_id}")
+    ctx.runtime.queue.defer(ctx.session, mail, waiting, account_id=account_id)
 
 
 def verify_email(ctx: Context) -> Account:

@@ -8,10 +8,10 @@ the victim is holding the other copy.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any, NoReturn
+from typing import NoReturn
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from bugtracker.context import Context
 from bugtracker.db import enter_tenant
@@ -23,10 +23,11 @@ from bugtracker.errors import (
     Violation,
 )
 from bugtracker.ids import new_id
-from bugtracker.models import Account, Credential, Member, RefreshToken, Session, Username
+from bugtracker.models import Account, Credential, Member, RefreshToken, Session
 from bugtracker.security.secrets import new_token, token_hash
 from bugtracker.security.tokens import AccessClaims, issue_access_token
-from bugtracker.services import events
+from bugtracker.services import attempts, credentials, events, revocation
+from bugtracker.services.credentials import Found
 
 MAX_USER_AGENT = 400
 
@@ -41,17 +42,17 @@ class TokenPair:
 
 
 def log_in(ctx: Context) -> TokenPair:
-    """A new session. 401 alike for an unknown account, a wrong password, a disabled account and
-    one whose address is not verified.
+    """A new session. 401 alike for an unknown account, a wrong password, a disabled or locked
+    account and one whose address is not verified.
 
     Were the last one told apart, registering an address and then logging in would tell whether
     it had been known.
     """
-    found, hasher = _credentials(ctx), ctx.runtime.hasher
+    found = credentials.find_for_login(ctx)
     # Slow on purpose, and therefore before this request holds a connection.
-    right = hasher.verify(ctx.body["password"], found.password_hash if found else None)
-    if found is None or not right or not found.is_active or found.verified_at is None:
+    if not attempts.check_password(ctx, found, ctx.body["password"]) or found is None:
         raise _credentials_invalid()
+    hasher = ctx.runtime.hasher
     outdated = hasher.is_outdated(found.password_hash)
     return _start(ctx, found, hasher.hash(ctx.body["password"]) if outdated else None)
 
@@ -64,23 +65,7 @@ def _credentials_invalid() -> CredentialsInvalid:
     )
 
 
-def _credentials(ctx: Context) -> Any:
-    """Account and password hash behind the e-mail address or username of the body."""
-    body = ctx.body
-    columns = (Account.id, Account.is_active, Account.verified_at, Credential.password_hash)
-    statement = select(*columns).join(Credential, Credential.account_id == Account.id)
-    if "email" in body:
-        statement = statement.where(func.lower(Account.email) == body["email"].lower())
-    else:
-        username = body["username"].lower()
-        statement = statement.join(Username, Username.email_key == func.lower(Account.email)).where(
-            Username.username_key == username, func.lower(Account.username) == username
-        )
-    with ctx.db.read() as connection:
-        return connection.execute(statement).one_or_none()
-
-
-def _start(ctx: Context, found: Any, rehashed: str | None) -> TokenPair:
+def _start(ctx: Context, found: Found, rehashed: str | None) -> TokenPair:
     account, credential = _still_right(ctx, found)
     if rehashed is not None:
         credential.password_hash = rehashed
@@ -117,22 +102,13 @@ def _address(client: str) -> IPv4Address | IPv6Address | None:
         return None
 
 
-def _still_right(ctx: Context, found: Any) -> tuple[Account, Credential]:
+def _still_right(ctx: Context, found: Found) -> tuple[Account, Credential]:
     """Account and credential, locked. Checking the password took a while: 401 when meanwhile the
     account was disabled or its password changed."""
-    row = ctx.session.execute(
-        select(Account, Credential)
-        .join(Credential, Credential.account_id == Account.id)
-        .where(
-            Account.id == found.id,
-            Account.is_active,
-            Credential.password_hash == found.password_hash,
-        )
-        .with_for_update()
-    ).one_or_none()
-    if row is None:
+    locked = credentials.lock_unchanged(ctx, found)
+    if locked is None:
         raise _credentials_invalid()
-    return row.Account, row.Credential
+    return locked
 
 
 def _organisation(ctx: Context, account: Account, wanted: str | None) -> UUID | None:
@@ -213,7 +189,8 @@ def _refuse_refresh(ctx: Context, hashed: bytes) -> NoReturn:
             RefreshToken.token_hash == hashed, RefreshToken.used_at.is_not(None)
         )
     )
-    if used is not None and _revoke(ctx, used, "refresh_token_reused", "session.reuse_detected"):
+    reason, action = "refresh_token_reused", "session.reuse_detected"
+    if used is not None and revocation.end(ctx, used, reason, action):
         raise _refresh_invalid(RefreshTokenReused)
     raise _refresh_invalid()
 
@@ -233,28 +210,7 @@ def log_out(ctx: Context) -> None:
         )
     )
     if session_id is not None:
-        _revoke(ctx, session_id, "logout", "session.ended")
-
-
-def _revoke(ctx: Context, session_id: UUID, reason: str, action: str) -> bool:
-    """Ends a session once; False when it had ended before."""
-    row = ctx.session.execute(
-        update(Session)
-        .where(Session.id == session_id, Session.revoked_at.is_(None))
-        .values(revoked_at=ctx.now, revoked_reason=reason)
-        .returning(Session.account_id, Session.org_id)
-    ).one_or_none()
-    if row is None:
-        return False
-    events.record_for_account(
-        ctx,
-        action,
-        events.Resource("session", session_id),
-        {"revoked_reason": (None, reason)},
-        account_id=row.account_id,
-        org_id=row.org_id,
-    )
-    return True
+        revocation.end(ctx, session_id, "logout", "session.ended")
 
 
 def _issue(

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from bugtracker.clock import utc_now
 from bugtracker.ids import new_id
 from bugtracker.jobs.expiry import expire
-from bugtracker.models import OneTimeToken, RefreshToken, Session, Username
+from bugtracker.models import LoginAttempts, OneTimeToken, RefreshToken, Session, Username
 from bugtracker.runtime import Runtime
 
 from .running import account
@@ -67,3 +67,14 @@ class TestExpire:
         login, others = put_in(runtime, timedelta(days=-1))
         expire(runtime)
         assert remaining(runtime, login, *others) == 4
+
+    def test_deletes_counts_whose_window_and_lockout_are_over(self, runtime: Runtime) -> None:
+        past, future = (utc_now() + timedelta(seconds=n) for n in (-1, 60))
+        counts = [
+            LoginAttempts(key=uuid4().bytes, attempts=1, window_ends_at=ends, locked_until=locked)
+            for ends, locked in ((past, None), (past, past), (future, None), (past, future))
+        ]
+        with runtime.db.transaction() as session:
+            session.add_all(counts)
+        expire(runtime)
+        assert [remaining(runtime, count) for count in counts] == [0, 0, 1, 1]

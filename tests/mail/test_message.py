@@ -15,6 +15,7 @@ VALUES = {
     "base_url": "https://tracker.example",
     "endpoint": "https://tracker.example/api/auth/verify-email",
     "hours": "24",
+    "minutes": "60",
     "link": LINK,
     "token": "abc",
 }

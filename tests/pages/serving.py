@@ -21,11 +21,12 @@ from bugtracker.settings import Settings
 from tests.edge.serving import running
 
 VERIFIED = {"username": "ada", "email": "ada@example.com", "verified": True}
+RESET = {"username": "ada", "email": "ada@example.com"}
 
 
 @dataclass
 class Inner:
-    """What the pages talk to: ``answer`` is what verifying gives, ``posted`` what was sent."""
+    """What the pages talk to: ``answer`` is what a link's post gives, ``posted`` what was sent."""
 
     answer: tuple[int, Any] = (200, VERIFIED)
     posted: list[Any] = field(default_factory=list)
@@ -34,7 +35,8 @@ class Inner:
         self._app = Starlette(
             routes=[
                 Route("/healthz", self._health),
-                Route("/api/auth/verify-email", self._verify, methods=["POST"]),
+                Route("/api/auth/verify-email", self._redeem, methods=["POST"]),
+                Route("/api/auth/password/reset", self._redeem, methods=["POST"]),
             ]
         )
 
@@ -44,7 +46,7 @@ class Inner:
     async def _health(self, request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
-    async def _verify(self, request: Request) -> Response:
+    async def _redeem(self, request: Request) -> Response:
         assert request.headers["content-type"] == "application/json"
         self.posted.append(json.loads(await request.body()))
         status, body = self.answer

@@ -100,6 +100,50 @@ class TestRegister:
         assert for_known == for_unknown
 
 
+class TestForgottenPassword:
+    def test_whoever_asks_costs_the_same(
+        self,
+        runtime: Runtime,
+        monkeypatch: pytest.MonkeyPatch,
+        known: Newcomer,
+        unknown: Newcomer,
+        anonymous: httpx.Client,
+        settings: Settings,
+    ) -> None:
+        unverified = newcomer(anonymous, settings).registered()
+        asked = []
+        # Twice: the second time a job of the first one may wait.
+        for person in (unknown, unverified, known, unknown, unverified, known):
+            with work(runtime, monkeypatch) as steps:
+                body = {"email": person.email}
+                assert known.http.post("/api/auth/password/forgot", json=body).status_code == 202
+            asked.append(steps)
+        # The queue sends its statement past SQLAlchemy; the savepoint around it is seen.
+        assert any(step.startswith("SAVEPOINT") for step in asked[0])
+        assert asked[0] == asked[1] == asked[2]
+        assert asked[3] == asked[4] == asked[5]
+
+
+class TestResendVerification:
+    def test_takes_the_same_work_for_everybody_the_second_time_too(
+        self,
+        runtime: Runtime,
+        monkeypatch: pytest.MonkeyPatch,
+        known: Newcomer,
+        unknown: Newcomer,
+        settings: Settings,
+    ) -> None:
+        unverified = newcomer(unknown.http, settings).registered()
+        done = []
+        for person in (unknown, unverified, known):
+            with work(runtime, monkeypatch) as steps:
+                for _ in range(2):
+                    assert person.resend().status_code == 202
+            done.append(steps)
+        assert any("FROM accounts" in step for step in done[0])
+        assert done[0] == done[1] == done[2]
+
+
 class TestLogin:
     @pytest.mark.parametrize("field", ["email", "username"])
     def test_whoever_is_refused_costs_the_same(
@@ -120,6 +164,28 @@ class TestLogin:
         refused.append(self._work_of(runtime, monkeypatch, known, field))
         assert any("bcrypt" in step for step in refused[0])
         assert all(steps == refused[0] for steps in refused)
+
+    def test_so_does_whoever_is_locked(
+        self,
+        runtime: Runtime,
+        monkeypatch: pytest.MonkeyPatch,
+        known: Newcomer,
+        unknown: Newcomer,
+    ) -> None:
+        right, wrong = known.password, "Wrong-Words-12"
+        first, last, locked = [], [], []
+        for person in (unknown, known):
+            person.password = wrong
+            tries = [
+                self._work_of(runtime, monkeypatch, person, "email")
+                for _ in range(runtime.settings.lockout_attempts)
+            ]
+            first.append(tries[0])
+            last.append(tries[-1])
+            person.password = right
+            locked.append(self._work_of(runtime, monkeypatch, person, "email"))
+        assert first[0] == first[1] == locked[0] == locked[1]
+        assert last[0] == last[1]
 
     @staticmethod
     def _work_of(

@@ -31,8 +31,8 @@ PROCESSES = 10
 
 @pytest.fixture(scope="module")
 def crowded(settings: Settings, contract: Contract) -> Iterator[World]:
-    """A server that lets all its handler threads hash at once."""
-    busy = settings.model_copy(update={"hashing_threads": settings.threads})
+    """A server that lets all its handler threads hash at once, and everybody try often."""
+    busy = settings.model_copy(update={"hashing_threads": settings.threads, "lockout_attempts": 99})
     runtime = create_runtime(busy)
     with serve(create_app(runtime, contract)) as server:
         world = World(runtime, server.url, Conformance(contract))

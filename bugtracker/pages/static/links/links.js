@@ -4,7 +4,7 @@
    Opening the page does nothing: mail scanners and previews open links too. The button does. */
 
 /* One entry per action: where the token goes, what the page says before, and, given the answer's
-   JSON, after it. All texts are put into the page as text. */
+   JSON, after it; whether a new password goes with it. All texts are put into the page as text. */
 const ACTIONS = new Map([
   [
     "verify-email",
@@ -18,6 +18,20 @@ const ACTIONS = new Map([
       done: (answer) => ({
         title: "The address is confirmed.",
         detail: `${answer.email} belongs to ${answer.username}, who can log in now.`,
+      }),
+    },
+  ],
+  [
+    "reset-password",
+    {
+      path: "/api/auth/password/reset",
+      title: "Set a new password",
+      text: "Choose a new password. Whoever is logged in to the account will be logged out.",
+      button: "Set the password",
+      asksForPassword: true,
+      done: (answer) => ({
+        title: "The password is set.",
+        detail: `Log in as ${answer.username} or ${answer.email} with the new password.`,
       }),
     },
   ],
@@ -45,25 +59,32 @@ async function readProblem(response) {
   // Whatever stands between us and the API may answer in its own way.
   const problem = await response.json().catch(() => null);
   return {
+    code: problem?.code,
     title: problem?.title ?? "That did not work.",
     detail: problem?.detail ?? `The server answered with status ${response.status}.`,
   };
+}
+
+function input(action, token) {
+  return action.asksForPassword ? { token, new_password: element("password").value } : { token };
 }
 
 async function post(action, token) {
   const response = await fetch(action.path, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ token }),
+    body: JSON.stringify(input(action, token)),
     credentials: "omit",
     cache: "no-store",
   });
   if (response.ok) {
     return { kind: "good", message: action.done(await response.json()), again: false };
   }
-  // Too many requests, or a fault of the server: the token may still be good.
-  const again = response.status === 429 || response.status >= 500;
-  return { kind: "bad", message: await readProblem(response), again };
+  const problem = await readProblem(response);
+  // Too many requests, a fault of the server, a weak password: the token may still be good.
+  const again =
+    response.status === 429 || response.status >= 500 || problem.code === "password_too_weak";
+  return { kind: "bad", message: problem, again };
 }
 
 async function press(action, token) {
@@ -76,9 +97,22 @@ async function press(action, token) {
   }));
   say(kind, message);
   button.disabled = false;
-  button.hidden = element("text").hidden = !again;
+  element("form").hidden = element("text").hidden = !again;
   // The button had the focus and may be gone.
   (again ? button : element("result")).focus();
+  if (!again) {
+    element("form").reset();
+  }
+}
+
+function askForPassword() {
+  const [password, repeated] = [element("password"), element("repeated")];
+  const compare = () =>
+    repeated.setCustomValidity(password.value === repeated.value ? "" : "It is not the same.");
+  password.required = repeated.required = true;
+  password.addEventListener("input", compare);
+  repeated.addEventListener("input", compare);
+  element("passwords").hidden = false;
 }
 
 function refuse(link) {
@@ -102,8 +136,14 @@ function start() {
   element("title").textContent = action.title;
   element("text").textContent = action.text;
   element("button").textContent = action.button;
-  element("button").hidden = false;
-  element("button").addEventListener("click", () => press(action, link.token));
+  if (action.asksForPassword) {
+    askForPassword();
+  }
+  element("form").hidden = false;
+  element("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    press(action, link.token);
+  });
   document.title = `${action.title} – Bugtracker`;
 }
 
