@@ -93,16 +93,16 @@ class TestSchemathesis:
         self, world: World, server: Server, tmp_path: Path
     ) -> None:
         owner = world.create_org().owner
-        options = ["--phases", ALL_PHASES, "--max-examples", "10", *as_caller(owner)]
+        options = ["--phases", ALL_PHASES, "--max-examples", "8", *as_caller(owner)]
         fuzz(server, tmp_path, *options, config=things_of(owner))
 
     def test_finds_nothing_as_member_who_guesses(
         self, world: World, server: Server, tmp_path: Path
     ) -> None:
         member = world.create_org().member
-        options = ["--phases", "coverage,fuzzing", "--max-examples", "6", *as_caller(member)]
+        options = ["--phases", "coverage,fuzzing", "--max-examples", "4", *as_caller(member)]
         fuzz(server, tmp_path, *options)
 
     def test_finds_nothing_without_a_token(self, server: Server, tmp_path: Path) -> None:
-        options = ["--phases", "examples,coverage,fuzzing", "--max-examples", "5"]
+        options = ["--phases", "examples,coverage,fuzzing", "--max-examples", "3"]
         fuzz(server, tmp_path, *options, config=NO_SIGN_UP)
