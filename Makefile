@@ -22,7 +22,7 @@ run: .venv/.base ## Start everything on 127.0.0.1:8000 (BUGTRACKER_PORT changes 
 	@exec $(BIN)/bugtracker serve
 
 test: lint ## Run the linters, the type checker and all tests (ARGS="-k login" narrows)
-	@exec $(BIN)/pytest -n auto --dist loadfile --cov --cov-report=term $(if $(ARGS),$(ARGS),--cov-fail-under=90)
+	@exec $(BIN)/pytest -n auto --cov --cov-report=term $(if $(ARGS),$(ARGS),--cov-fail-under=90)
 
 fuzz: .venv/.dev ## Fuzz the API for long, differently each time (EXAMPLES=500 per operation)
 	@SCHEMATHESIS_MAX_EXAMPLES=$(or $(EXAMPLES),500) exec $(BIN)/pytest -n auto --timeout 0 \
