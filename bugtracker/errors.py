@@ -127,6 +127,13 @@ class CredentialsInvalid(AppError):
     commits = True
 
 
+class TwoFactorInvalid(AppError):
+    """The failed attempt is recorded."""
+
+    status, code, title = 401, "two_factor_invalid", "The code or the challenge is not valid"
+    commits = True
+
+
 class RefreshTokenInvalid(AppError):
     status, code, title = 401, "refresh_token_invalid", "The refresh token is not valid"
 
@@ -184,6 +191,18 @@ class UsernameTaken(AppError):
     status, code, title = 409, "username_taken", "The username is taken"
 
 
+class TwoFactorEnabled(AppError):
+    status, code, title = 409, "two_factor_enabled", "There is a second factor already"
+
+
+class TwoFactorNotEnabled(AppError):
+    status, code, title = 409, "two_factor_not_enabled", "There is no second factor"
+
+
+class TwoFactorNotEnrolled(AppError):
+    status, code, title = 409, "two_factor_not_enrolled", "There is no authenticator to confirm"
+
+
 class IdempotencyKeyInUse(AppError):
     status, code, title = 409, "idempotency_key_in_use", "The first request is still at work"
 
@@ -228,6 +247,17 @@ class CurrentPasswordWrong(AppError):
 
     status, code, title = 422, "current_password_wrong", "The current password is another one"
     commits = True
+
+
+class TwoFactorCodeWrong(AppError):
+    """Like :class:`CurrentPasswordWrong`, for the second factor."""
+
+    status, code, title = 422, "two_factor_code_wrong", "The code is not valid"
+    commits = True
+
+
+class MagicLinkInvalid(AppError):
+    status, code, title = 422, "magic_link_invalid", "The link is not valid any more"
 
 
 class ResetTokenInvalid(AppError):

@@ -76,6 +76,11 @@ class Settings(BaseSettings):
     """The longest a login lasts, however often it is refreshed."""
     verification_token_seconds: int = Field(86400, ge=1)
     reset_token_seconds: int = Field(3600, ge=1)
+    magic_link_seconds: int = Field(600, ge=1, le=600)
+    two_factor_challenge_seconds: int = Field(300, ge=1, le=3600)
+    """How long a login waits for its second factor."""
+    two_factor_enrolment_seconds: int = Field(900, ge=1, le=86_400)
+    """How long an authenticator may take to be confirmed."""
     lockout_attempts: int = Field(20, ge=1, le=10_000)
     """So many wrong passwords within ``lockout_window_seconds`` lock the account for
     ``lockout_seconds``. More than ``threads``: right ones in flight at once must not count as

@@ -6,7 +6,9 @@ from bugtracker.paging import paginate
 from bugtracker.queries import accounts as queries
 from bugtracker.queries import activity
 from bugtracker.serializers import accounts as serializers
-from bugtracker.services import registration, sessions
+from bugtracker.services import logins, registration, sessions
+from bugtracker.services.logins import Challenge
+from bugtracker.services.sessions import TokenPair
 
 ACCEPTED = {
     "status": "verification_sent",
@@ -16,6 +18,11 @@ ACCEPTED = {
 RESENT = {
     "status": "verification_requested",
     "detail": "If somebody registered this address, a mail is on its way.",
+}
+
+LINK_REQUESTED = {
+    "status": "magic_link_requested",
+    "detail": "If this is the verified address of an account, a mail with a link is on its way.",
 }
 
 
@@ -39,7 +46,30 @@ def resend_verification(ctx: Context) -> Reply:
 
 def login(ctx: Context) -> Reply:
     """POST /api/auth/login"""
-    return Reply(serializers.token_pair(sessions.log_in(ctx)))
+    return _entered(logins.log_in(ctx))
+
+
+def complete_login(ctx: Context) -> Reply:
+    """POST /api/auth/login/two-factor"""
+    return _entered(logins.complete(ctx))
+
+
+def request_magic_link(ctx: Context) -> Reply:
+    """POST /api/auth/magic-link"""
+    logins.request_magic_link(ctx)
+    return Reply(LINK_REQUESTED, status=202)
+
+
+def login_by_magic_link(ctx: Context) -> Reply:
+    """POST /api/auth/magic-link/login"""
+    return _entered(logins.follow_magic_link(ctx))
+
+
+def _entered(outcome: TokenPair | Challenge) -> Reply:
+    """The reply of every way in: tokens, or 202 and what the second factor is waited for with."""
+    if isinstance(outcome, Challenge):
+        return Reply(serializers.challenge(outcome), status=202)
+    return Reply(serializers.token_pair(outcome))
 
 
 def refresh(ctx: Context) -> Reply:

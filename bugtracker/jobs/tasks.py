@@ -22,6 +22,9 @@ JOBS: dict[str, Callable[..., None]] = {
     "mail.address_known": mail.address_known,
     "mail.reset_password": mail.reset_password,
     "mail.password_changed": mail.password_changed,
+    "mail.magic_link": mail.magic_link,
+    "mail.two_factor_changed": mail.two_factor_changed,
+    "mail.new_sign_in": mail.new_sign_in,
 }
 """Each is tried again, with growing pauses, until it succeeds or has failed ten times."""
 

@@ -1,23 +1,22 @@
 """The jobs that send mails. Each is told ids; secrets are made here and go into the mail only."""
 
-from datetime import timedelta
+from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from bugtracker.clock import utc_now
-from bugtracker.ids import new_id
 from bugtracker.mail.message import compose
 from bugtracker.mail.sending import send_mail
-from bugtracker.models import Account, OneTimeToken
+from bugtracker.models import Account, BackupCode
+from bugtracker.models import Session as Login
 from bugtracker.runtime import Runtime
-from bugtracker.security.secrets import new_token, token_hash
+from bugtracker.security import one_time_tokens
+from bugtracker.security.one_time_tokens import MAGIC_LINK, RESET, VERIFY_EMAIL
+from bugtracker.serializers.sessions import device
 from bugtracker.settings import Settings
-
-VERIFY_EMAIL, RESET = "verify_email", "reset_password"
-"""Purposes of the tokens, kinds of the mails."""
 
 log = structlog.get_logger()
 
@@ -27,36 +26,79 @@ def verify_email(runtime: Runtime, account_id: str) -> None:
 
     A retry after a failed delivery mints another token, so no secret waits anywhere.
     """
-    with runtime.db.transaction() as session:
-        account = _account(session, account_id, for_update=True)
-        if account is None or account.verified_at is not None:
-            return
-        lifetime = runtime.settings.verification_token_seconds
-        token = _mint(session, account.id, VERIFY_EMAIL, lifetime)
-    values = {
-        "token": token,
-        "link": f"{runtime.settings.links_base}/#action=verify-email&token={token}",
-        "endpoint": f"{runtime.settings.base_url}/api/auth/verify-email",
-        "hours": f"{runtime.settings.verification_token_seconds / 3600:.3g}",
-    }
-    _send(runtime.settings, VERIFY_EMAIL, account, values)
+    lifetime = runtime.settings.verification_token_seconds
+    _send_link(runtime, account_id, Link(VERIFY_EMAIL, "verify-email", lifetime, verified=False))
 
 
 def reset_password(runtime: Runtime, account_id: str) -> None:
     """Mails a link for a new password; earlier ones end. Nothing for an unverified or missing
     account: a reset must not verify an address."""
+    lifetime = runtime.settings.reset_token_seconds
+    _send_link(runtime, account_id, Link(RESET, "password/reset", lifetime))
+
+
+def magic_link(runtime: Runtime, account_id: str) -> None:
+    """Mails a link to log in with; earlier ones end. Nothing for an unverified or missing
+    account."""
+    lifetime = runtime.settings.magic_link_seconds
+    _send_link(runtime, account_id, Link(MAGIC_LINK, "magic-link/login", lifetime))
+
+
+@dataclass(frozen=True)
+class Link:
+    """A mail with a link: its purpose, where the token is posted to, the seconds it lives, and
+    whether it is for verified accounts or for those that are not yet."""
+
+    purpose: str
+    path: str
+    lifetime: int
+    verified: bool = True
+
+
+def _send_link(runtime: Runtime, account_id: str, link: Link) -> None:
     with runtime.db.transaction() as session:
         account = _account(session, account_id, for_update=True)
-        if account is None or account.verified_at is None:
+        if account is None or (account.verified_at is not None) is not link.verified:
             return
-        token = _mint(session, account.id, RESET, runtime.settings.reset_token_seconds)
+        token = _mint(session, account.id, link.purpose, link.lifetime)
+    action = link.purpose.replace("_", "-")
     values = {
         "token": token,
-        "link": f"{runtime.settings.links_base}/#action=reset-password&token={token}",
-        "endpoint": f"{runtime.settings.base_url}/api/auth/password/reset",
-        "minutes": f"{runtime.settings.reset_token_seconds / 60:.3g}",
+        "link": f"{runtime.settings.links_base}/#action={action}&token={token}",
+        "endpoint": f"{runtime.settings.base_url}/api/auth/{link.path}",
+        "hours": f"{link.lifetime / 3600:.3g}",
+        "minutes": f"{link.lifetime / 60:.3g}",
     }
-    _send(runtime.settings, RESET, account, values)
+    _send(runtime.settings, link.purpose, account, values)
+
+
+def two_factor_changed(runtime: Runtime, account_id: str, change: str) -> None:
+    """Tells the owner what happened to the second factor: it may not have been them."""
+    with runtime.db.transaction() as session:
+        account = _account(session, account_id)
+        left = _backup_codes_left(session, account_id)
+    if account is not None:
+        values = {"change": change, "left": str(left)}
+        _send(runtime.settings, "two_factor_changed", account, values)
+
+
+def _backup_codes_left(session: Session, account_id: str) -> int:
+    own = (BackupCode.account_id == UUID(account_id), BackupCode.used_at.is_(None))
+    return session.scalar(select(func.count()).where(*own)) or 0
+
+
+def new_sign_in(runtime: Runtime, session_id: str) -> None:
+    """Tells the owner of a login by another program or from another network than before."""
+    with runtime.db.transaction() as session:
+        login = session.get(Login, UUID(session_id))
+        account = None if login is None else _account(session, str(login.account_id))
+    if login is not None and account is not None:
+        values = {
+            "device": device(login.user_agent),
+            "ip": str(login.ip or "unknown"),
+            "time": f"{login.created_at:%Y-%m-%d %H:%M} UTC",
+        }
+        _send(runtime.settings, "new_sign_in", account, values)
 
 
 def password_changed(runtime: Runtime, account_id: str) -> None:
@@ -85,27 +127,8 @@ def _account(session: Session, account_id: str, *, for_update: bool = False) -> 
 def _mint(session: Session, account_id: UUID, purpose: str, lifetime: int) -> str:
     """A new one-time token for so many seconds; those before it for the purpose are used up."""
     now = utc_now()
-    session.execute(
-        update(OneTimeToken)
-        .where(
-            OneTimeToken.account_id == account_id,
-            OneTimeToken.purpose == purpose,
-            OneTimeToken.used_at.is_(None),
-        )
-        .values(used_at=now)
-    )
-    token = new_token()
-    expires_at = now + timedelta(seconds=lifetime)
-    row = OneTimeToken(
-        id=new_id(),
-        account_id=account_id,
-        purpose=purpose,
-        token_hash=token_hash(token),
-        created_at=now,
-        expires_at=expires_at,
-    )
-    session.add(row)
-    return token
+    one_time_tokens.void(session, account_id, now, purpose)
+    return one_time_tokens.mint(session, account_id, purpose, lifetime, now)
 
 
 def _send(settings: Settings, kind: str, account: Account, values: dict[str, str]) -> None:

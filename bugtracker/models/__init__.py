@@ -17,9 +17,11 @@ from bugtracker.models.idempotency import IdempotencyKey
 from bugtracker.models.issue import Issue, IssueDocument
 from bugtracker.models.organisation import Member, Organisation
 from bugtracker.models.project import Project
+from bugtracker.models.two_factor import BackupCode, TwoFactor
 
 __all__ = [
     "Account",
+    "BackupCode",
     "Base",
     "Comment",
     "Credential",
@@ -35,5 +37,6 @@ __all__ = [
     "RefreshToken",
     "Session",
     "SigningKey",
+    "TwoFactor",
     "Username",
 ]

@@ -97,7 +97,8 @@ class RefreshToken(Base):
 
 
 class OneTimeToken(Base):
-    """A mailed token; only its SHA-256 is kept."""
+    """A mailed token, or what a login waits for its second factor with; only its SHA-256 is
+    kept."""
 
     __tablename__ = "one_time_tokens"
     __table_args__ = (Index("one_time_tokens_account_id_purpose_idx", "account_id", "purpose"),)
@@ -109,6 +110,8 @@ class OneTimeToken(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+    org_id: Mapped[UUID | None]
+    """The organisation that a login which waits was for, if it named one."""
 
 
 class SigningKey(Base):

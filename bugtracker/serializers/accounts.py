@@ -4,6 +4,7 @@ from typing import Any
 
 from bugtracker.security.permissions import permissions_of
 from bugtracker.security.principal import Principal
+from bugtracker.services.logins import Challenge
 from bugtracker.services.sessions import TokenPair
 
 Json = dict[str, Any]
@@ -17,6 +18,11 @@ def token_pair(pair: TokenPair) -> Json:
         "token_type": "Bearer",
         "expires_in": pair.expires_in,
     }
+
+
+def challenge(waiting: Challenge) -> Json:
+    """``TwoFactorChallenge`` of the contract."""
+    return {"challenge": waiting.challenge, "expires_in": waiting.expires_in}
 
 
 def me(row: Any, principal: Principal) -> Json:

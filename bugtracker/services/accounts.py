@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from bugtracker.context import Context
 from bugtracker.db import enter_tenant
 from bugtracker.ids import new_id
-from bugtracker.models import Account, Credential, OneTimeToken
+from bugtracker.jobs.queue import Options
+from bugtracker.models import Account, Credential
+from bugtracker.security import one_time_tokens
 from bugtracker.services import events, usernames
 from bugtracker.services.events import Origin
 
@@ -53,11 +55,7 @@ def make_ready(
     session.merge(
         Credential(account_id=account.id, password_hash=registrant.password_hash, changed_at=now)
     )
-    session.execute(
-        update(OneTimeToken)
-        .where(OneTimeToken.account_id == account.id, OneTimeToken.used_at.is_(None))
-        .values(used_at=now)
-    )
+    one_time_tokens.void(session, account.id, now)
     return account
 
 
@@ -74,6 +72,15 @@ def stand_in(ctx: Context, email: str) -> UUID:
     """An id that no account has, always the same one for an address: asking twice in a row costs
     the same for everybody, too."""
     return UUID(bytes=ctx.runtime.keyring.sign(b"no account:" + email.lower().encode()))
+
+
+def queue_link(ctx: Context, purpose: str) -> None:
+    """Queues the mail with a link for the verified account of the body's ``email``. Does the same
+    for whoever has none: the job that looks for their stand-in finds nobody."""
+    email = ctx.body["email"]
+    account_id = find_account(ctx.session, email) or stand_in(ctx, email)
+    waiting = Options(queueing_lock=f"{purpose}:{account_id}")
+    ctx.runtime.queue.defer(ctx.session, f"mail.{purpose}", waiting, account_id=account_id)
 
 
 def create_account(

@@ -2,8 +2,9 @@
 
 An attempt is reserved before it is evaluated, by one SQL statement on the database's clock: of any
 number of parallel attempts no more than ``lockout_attempts`` are evaluated. A success resets the
-counter. During a lockout the right password is refused like a wrong one, after the same work;
-sessions live on. Names that no account has are counted and locked alike.
+counter, but a right password alone does not where a second factor is to come. During a lockout the
+right password is refused like a wrong one, after the same work; sessions live on. Names that no
+account has are counted and locked alike.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import Delete, delete, select, text
 
 from bugtracker.context import Context
 from bugtracker.db import enter_tenant
@@ -21,27 +22,32 @@ from bugtracker.models import Account, LoginAttempts, Member
 from bugtracker.services import events
 from bugtracker.services.credentials import Found
 
+CODE_WEIGHT = 4
+"""A wrong code counts as so many wrong passwords: a million codes are soon tried by somebody who
+knows the password."""
+
 # A window that is over, and a lockout that is over, begin anew. During a lockout nothing is
 # updated, and so no row comes back.
 RESERVE = text("""
     INSERT INTO login_attempts AS known (key, attempts, window_ends_at, locked_until)
-    VALUES (:key, 1, now() + make_interval(secs => :window),
-            CASE WHEN :most <= 1 THEN now() + make_interval(secs => :lockout) END)
+    VALUES (:key, :weight, now() + make_interval(secs => :window),
+            CASE WHEN :most <= :weight THEN now() + make_interval(secs => :lockout) END)
     ON CONFLICT (key) DO UPDATE SET (attempts, window_ends_at, locked_until) = (
         SELECT this.number,
-               CASE WHEN this.number = 1 THEN excluded.window_ends_at
-                    ELSE known.window_ends_at END,
+               CASE WHEN this.anew THEN excluded.window_ends_at ELSE known.window_ends_at END,
                CASE WHEN this.number >= :most THEN now() + make_interval(secs => :lockout) END
-        FROM (SELECT CASE WHEN known.window_ends_at <= now() OR known.locked_until IS NOT NULL
-                          THEN 1 ELSE known.attempts + 1 END AS number) this
+        FROM (SELECT over.anew,
+                     CASE WHEN over.anew THEN 0 ELSE known.attempts END + :weight AS number
+              FROM (SELECT known.window_ends_at <= now() OR known.locked_until IS NOT NULL AS anew)
+                   over) this
     )
     WHERE known.locked_until IS NULL OR known.locked_until <= now()
     RETURNING window_ends_at, locked_until
 """)
 
 GIVE_BACK = text("""
-    UPDATE login_attempts SET attempts = attempts - 1, locked_until = NULL
-    WHERE key = :key AND window_ends_at = :window_ends_at AND attempts > 0
+    UPDATE login_attempts SET attempts = attempts - :weight, locked_until = NULL
+    WHERE key = :key AND window_ends_at = :window_ends_at AND attempts >= :weight
 """)
 
 
@@ -53,6 +59,7 @@ class Attempt:
     window_ends_at: datetime | None
     locks_until: datetime | None
     """Set on the last attempt before a lockout."""
+    weight: int
 
     @property
     def allowed(self) -> bool:
@@ -72,18 +79,28 @@ def check_password(
     stored = found.password_hash if found and attempt.allowed else None
     right = evaluate(ctx, attempt, lambda: ctx.runtime.hasher.verify(password, stored))
     if found and right and found.is_active and found.verified_at is not None:
-        succeed(ctx, attempt)
+        if found.has_two_factor:
+            # Half of the way. Were the counter reset, codes could be tried without end by somebody
+            # who knows the password.
+            _give_back(ctx, attempt)
+        else:
+            with ctx.db.read() as connection:
+                connection.execute(forget(attempt))
         return True
     record_failure(ctx, attempt, found.id if found else None, action)
     return False
 
 
-def reserve(ctx: Context, account_id: UUID | None) -> Attempt:
-    """Counts an attempt before it is made. For an unknown account by the name in the body."""
+def reserve(ctx: Context, account_id: UUID | None, *, weight: int = 1) -> Attempt:
+    """Counts an attempt before it is made. For an unknown account by the name in the body.
+
+    Call it before the request's transaction has begun: it takes a connection of its own.
+    """
     settings = ctx.runtime.settings
     key = ctx.runtime.keyring.attempts_key(_who(ctx, account_id))
     values = {
         "key": key,
+        "weight": weight,
         "most": settings.lockout_attempts,
         "window": settings.lockout_window_seconds,
         "lockout": settings.lockout_seconds,
@@ -91,7 +108,11 @@ def reserve(ctx: Context, account_id: UUID | None) -> Attempt:
     # Committed at once, outside the request's transaction: parallel attempts must see it.
     with ctx.db.read() as connection:
         row = connection.execute(RESERVE, values).one_or_none()
-    return Attempt(key, None, None) if row is None else Attempt(key, *row)
+    return (
+        Attempt(key, None, None, weight)
+        if row is None
+        else Attempt(key, row.window_ends_at, row.locked_until, weight)
+    )
 
 
 def _who(ctx: Context, account_id: UUID | None) -> str:
@@ -107,16 +128,23 @@ def evaluate(ctx: Context, attempt: Attempt, check: Callable[[], bool]) -> bool:
         return check()
     except ServiceUnavailable:
         if attempt.allowed:
-            values = {"key": attempt.key, "window_ends_at": attempt.window_ends_at}
-            with ctx.db.read() as connection:
-                connection.execute(GIVE_BACK, values)
+            _give_back(ctx, attempt)
         raise
 
 
-def succeed(ctx: Context, attempt: Attempt) -> None:
-    """Forgets what was tried before."""
+def _give_back(ctx: Context, attempt: Attempt) -> None:
+    values = {
+        "key": attempt.key,
+        "weight": attempt.weight,
+        "window_ends_at": attempt.window_ends_at,
+    }
     with ctx.db.read() as connection:
-        connection.execute(delete(LoginAttempts).where(LoginAttempts.key == attempt.key))
+        connection.execute(GIVE_BACK, values)
+
+
+def forget(attempt: Attempt) -> Delete:
+    """The statement that forgets, after a success, what was tried before."""
+    return delete(LoginAttempts).where(LoginAttempts.key == attempt.key)
 
 
 def record_failure(ctx: Context, attempt: Attempt, account_id: UUID | None, action: str) -> None:

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, exists, func, select
 
 from bugtracker.context import Context
-from bugtracker.models import Account, Credential, OneTimeToken, Username
-
-RESET = "reset_password"
-"""Purpose of the mailed token."""
+from bugtracker.models import Account, Credential, TwoFactor, Username
+from bugtracker.security import one_time_tokens
+from bugtracker.security.one_time_tokens import CHALLENGE, MAGIC_LINK, RESET
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +22,7 @@ class Found:
     is_active: bool
     verified_at: datetime | None
     password_hash: str
+    has_two_factor: bool
 
 
 _COLUMNS = (
@@ -32,6 +32,7 @@ _COLUMNS = (
     Account.is_active,
     Account.verified_at,
     Credential.password_hash,
+    exists().where(TwoFactor.account_id == Account.id, TwoFactor.confirmed_at.is_not(None)),
 )
 
 
@@ -54,10 +55,9 @@ def find_own(ctx: Context) -> Found | None:
     return _find(ctx, Account.id == ctx.user_id)
 
 
-def find_by_token(ctx: Context, hashed: bytes, purpose: str) -> Found | None:
-    """The account that a live mailed token was sent to."""
-    holder = select(OneTimeToken.account_id).where(*_live(ctx, purpose), _is(hashed))
-    return _find(ctx, Account.id == holder.scalar_subquery())
+def find_by_token(ctx: Context, token: str, purpose: str) -> Found | None:
+    """The account that a live one-time token was made for."""
+    return _find(ctx, Account.id == one_time_tokens.holder(token, purpose, ctx.now))
 
 
 def _find(ctx: Context, *conditions: ColumnElement[bool]) -> Found | None:
@@ -80,6 +80,15 @@ def lock_verified(ctx: Context, found: Found) -> tuple[Account, Credential] | No
     return _lock(ctx, found, Account.verified_at.is_not(None))
 
 
+def lock_verified_account(ctx: Context, account_id: UUID) -> Account | None:
+    """The account alone, locked. None when it is disabled or was never verified."""
+    return ctx.session.scalar(
+        select(Account)
+        .where(Account.id == account_id, Account.is_active, Account.verified_at.is_not(None))
+        .with_for_update(key_share=True)
+    )
+
+
 def _lock(
     ctx: Context, found: Found, condition: ColumnElement[bool]
 ) -> tuple[Account, Credential] | None:
@@ -94,36 +103,7 @@ def _lock(
 
 
 def set_password(ctx: Context, credential: Credential, password_hash: str) -> None:
-    """Replaces a locked password. Links for setting one anew are worthless from now on."""
+    """Replaces a locked password. Links for setting one anew or for logging in, and logins that
+    wait for their second factor, are worthless from now on."""
     credential.password_hash, credential.changed_at = password_hash, ctx.now
-    ctx.session.execute(
-        update(OneTimeToken)
-        .where(
-            OneTimeToken.account_id == credential.account_id,
-            OneTimeToken.purpose == RESET,
-            OneTimeToken.used_at.is_(None),
-        )
-        .values(used_at=ctx.now)
-    )
-
-
-def redeem(ctx: Context, hashed: bytes, purpose: str) -> UUID | None:
-    """Uses a mailed token up, once: whose it was, or None when it is not a live one."""
-    return ctx.session.scalar(
-        update(OneTimeToken)
-        .where(*_live(ctx, purpose), _is(hashed))
-        .values(used_at=ctx.now)
-        .returning(OneTimeToken.account_id)
-    )
-
-
-def _live(ctx: Context, purpose: str) -> tuple[ColumnElement[bool], ...]:
-    return (
-        OneTimeToken.purpose == purpose,
-        OneTimeToken.used_at.is_(None),
-        OneTimeToken.expires_at > ctx.now,
-    )
-
-
-def _is(hashed: bytes) -> ColumnElement[bool]:
-    return OneTimeToken.token_hash == hashed
+    one_time_tokens.void(ctx.session, credential.account_id, ctx.now, RESET, MAGIC_LINK, CHALLENGE)

@@ -4,19 +4,19 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from bugtracker.context import Context
 from bugtracker.errors import VerificationTokenInvalid, Violation
 from bugtracker.ids import new_id
 from bugtracker.jobs.queue import Options
 from bugtracker.models import Account, OneTimeToken
+from bugtracker.security import one_time_tokens
+from bugtracker.security.one_time_tokens import VERIFY_EMAIL
 from bugtracker.security.passwords import require_strong
 from bugtracker.security.secrets import token_hash
 from bugtracker.services import accounts, events, organisations, usernames
 from bugtracker.services.accounts import Registrant
-
-VERIFY_EMAIL = "verify_email"
 
 
 def register(ctx: Context) -> None:
@@ -104,25 +104,17 @@ def _redeem(ctx: Context) -> Account | None:
 
     Locks the account before its token, as registering and mailing do.
     """
-    hashed = token_hash(ctx.body["token"])
+    token = ctx.body["token"]
     account = ctx.session.scalar(
         select(Account)
         .join(OneTimeToken, OneTimeToken.account_id == Account.id)
-        .where(OneTimeToken.token_hash == hashed, Account.verified_at.is_(None))
+        .where(OneTimeToken.token_hash == token_hash(token), Account.verified_at.is_(None))
         .with_for_update(of=Account)
     )
-    redeemed = ctx.session.scalar(
-        update(OneTimeToken)
-        .where(
-            OneTimeToken.token_hash == hashed,
-            OneTimeToken.purpose == VERIFY_EMAIL,
-            OneTimeToken.used_at.is_(None),
-            OneTimeToken.expires_at > ctx.now,
-        )
-        .values(used_at=ctx.now)
-        .returning(OneTimeToken.account_id)
-    )
-    return account if account is not None and account.id == redeemed else None
+    redeemed = one_time_tokens.redeem(ctx.session, token, VERIFY_EMAIL, ctx.now)
+    if account is None or redeemed is None or redeemed.account_id != account.id:
+        return None
+    return account
 
 
 def _link_invalid(detail: str) -> VerificationTokenInvalid:

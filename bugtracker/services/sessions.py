@@ -1,33 +1,33 @@
-"""Logging in, refreshing, logging out.
+"""Sessions: started, refreshed, ended.
 
 A session is one login on one device. Its refresh tokens form a chain: each is exchanged once, by
 one SQL statement, and whoever presents a used one ends the session, because either the thief or
 the victim is holding the other copy.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NoReturn
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, case, cast, func, or_, select, update
+from sqlalchemy.dialects.postgresql import INET
 
 from bugtracker.context import Context
 from bugtracker.db import enter_tenant
 from bugtracker.errors import (
-    CredentialsInvalid,
     PermissionDenied,
     RefreshTokenInvalid,
     RefreshTokenReused,
     Violation,
 )
 from bugtracker.ids import new_id
-from bugtracker.models import Account, Credential, Member, RefreshToken, Session
+from bugtracker.models import Account, Member, RefreshToken, Session
 from bugtracker.security.secrets import new_token, token_hash
 from bugtracker.security.tokens import AccessClaims, issue_access_token
-from bugtracker.services import attempts, credentials, events, revocation
-from bugtracker.services.credentials import Found
+from bugtracker.services import events, revocation
 
 MAX_USER_AGENT = 400
 
@@ -41,35 +41,12 @@ class TokenPair:
     expires_in: int
 
 
-def log_in(ctx: Context) -> TokenPair:
-    """A new session. 401 alike for an unknown account, a wrong password, a disabled or locked
-    account and one whose address is not verified.
+def start(ctx: Context, account: Account, wanted: UUID | None, how: Mapping[str, str]) -> TokenPair:
+    """A new session of a locked account, in the wanted organisation or one of theirs.
 
-    Were the last one told apart, registering an address and then logging in would tell whether
-    it had been known.
+    The ways in are in :mod:`logins`; ``how`` goes into the event.
     """
-    found = credentials.find_for_login(ctx)
-    # Slow on purpose, and therefore before this request holds a connection.
-    if not attempts.check_password(ctx, found, ctx.body["password"]) or found is None:
-        raise _credentials_invalid()
-    hasher = ctx.runtime.hasher
-    outdated = hasher.is_outdated(found.password_hash)
-    return _start(ctx, found, hasher.hash(ctx.body["password"]) if outdated else None)
-
-
-def _credentials_invalid() -> CredentialsInvalid:
-    return CredentialsInvalid(
-        "Check the account and the password. A new account must be verified before: open the"
-        " link that was mailed to you.",
-        headers={"WWW-Authenticate": 'Bearer realm="bugtracker"'},
-    )
-
-
-def _start(ctx: Context, found: Found, rehashed: str | None) -> TokenPair:
-    account, credential = _still_right(ctx, found)
-    if rehashed is not None:
-        credential.password_hash = rehashed
-    org_id = _organisation(ctx, account, ctx.body.get("org_id"))
+    org_id = _organisation(ctx, account, wanted)
     started = Session(
         id=new_id(),
         account_id=account.id,
@@ -80,6 +57,7 @@ def _start(ctx: Context, found: Found, rehashed: str | None) -> TokenPair:
         last_used_at=ctx.now,
         expires_at=ctx.now + timedelta(seconds=ctx.runtime.settings.session_seconds),
     )
+    _tell_if_new(ctx, started)
     ctx.session.add(started)
     account.last_login, account.last_org_id = ctx.now, org_id
     account.login_count += 1
@@ -87,11 +65,31 @@ def _start(ctx: Context, found: Found, rehashed: str | None) -> TokenPair:
         ctx,
         "login.succeeded",
         events.Resource("session", started.id),
-        {},
+        events.created(**how),
         account_id=account.id,
         org_id=org_id,
     )
     return _issue(ctx, started.id, account.id, org_id, started.expires_at)
+
+
+def _tell_if_new(ctx: Context, started: Session) -> None:
+    """Queues a mail when the account was used before, but never by this program from this
+    network."""
+    network = func.network(
+        func.set_masklen(Session.ip, case((func.family(Session.ip) == 4, 24), else_=48))
+    )
+    same = and_(
+        Session.user_agent.is_not_distinct_from(started.user_agent),
+        or_(Session.ip.is_(None), network.op(">>=")(cast(started.ip, INET)))
+        if started.ip is not None
+        else Session.ip.is_(None),
+    )
+    known = ctx.session.scalar(
+        select(func.bool_or(same)).where(Session.account_id == started.account_id)
+    )
+    # None: this is the first session.
+    if known is False:
+        ctx.runtime.queue.defer(ctx.session, "mail.new_sign_in", session_id=started.id)
 
 
 def _address(client: str) -> IPv4Address | IPv6Address | None:
@@ -102,20 +100,17 @@ def _address(client: str) -> IPv4Address | IPv6Address | None:
         return None
 
 
-def _still_right(ctx: Context, found: Found) -> tuple[Account, Credential]:
-    """Account and credential, locked. Checking the password took a while: 401 when meanwhile the
-    account was disabled or its password changed."""
-    locked = credentials.lock_unchanged(ctx, found)
-    if locked is None:
-        raise _credentials_invalid()
-    return locked
+def wanted_organisation(ctx: Context) -> UUID | None:
+    """What the body asks for by ``org_id``."""
+    wanted = ctx.body.get("org_id")
+    return None if wanted is None else UUID(wanted)
 
 
-def _organisation(ctx: Context, account: Account, wanted: str | None) -> UUID | None:
+def _organisation(ctx: Context, account: Account, wanted: UUID | None) -> UUID | None:
     """The wanted organisation, else the one used last, else the first joined, else none."""
     joined = _memberships(ctx, account.id)
     if wanted is not None:
-        return _require_member(UUID(wanted), joined)
+        return _require_member(wanted, joined)
     if account.last_org_id in joined:
         return account.last_org_id
     return joined[0] if joined else None
@@ -157,8 +152,8 @@ def refresh(ctx: Context) -> TokenPair:
     live = _live_session(ctx, session_id)
     joined = _memberships(ctx, live.account_id)
     org_id = live.org_id
-    if ctx.body.get("org_id") is not None:
-        org_id = _require_member(UUID(ctx.body["org_id"]), joined)
+    if (wanted := wanted_organisation(ctx)) is not None:
+        org_id = _require_member(wanted, joined)
     elif org_id is not None and org_id not in joined:
         raise _refresh_invalid()
     live.org_id, live.last_used_at = org_id, ctx.now
