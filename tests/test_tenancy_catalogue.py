@@ -20,6 +20,8 @@ DELETABLE = {
     "one_time_tokens",
     "idempotency_keys",
     "login_attempts",
+    "two_factor",
+    "backup_codes",
 }
 
 

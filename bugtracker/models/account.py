@@ -110,7 +110,7 @@ class OneTimeToken(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
-    org_id: Mapped[UUID | None]
+    wanted_org_id: Mapped[UUID | None]
     """The organisation that a login which waits was for, if it named one."""
 
 

@@ -27,7 +27,7 @@ def mint(
     lifetime: int,
     now: datetime,
     *,
-    org_id: UUID | None = None,
+    wanted_org_id: UUID | None = None,
 ) -> str:
     """A new token for so many seconds."""
     token = new_token()
@@ -38,7 +38,7 @@ def mint(
         token_hash=token_hash(token),
         created_at=now,
         expires_at=now + timedelta(seconds=lifetime),
-        org_id=org_id,
+        wanted_org_id=wanted_org_id,
     )
     session.add(row)
     return token

@@ -70,7 +70,7 @@ def enter(ctx: Context, account: Account, by: str) -> TokenPair | Challenge:
         return sessions.start(ctx, account, wanted, {"by": by})
     lifetime = ctx.runtime.settings.two_factor_challenge_seconds
     token = one_time_tokens.mint(
-        ctx.session, account.id, CHALLENGE, lifetime, ctx.now, org_id=wanted
+        ctx.session, account.id, CHALLENGE, lifetime, ctx.now, wanted_org_id=wanted
     )
     return Challenge(token, lifetime)
 
@@ -113,7 +113,7 @@ def complete(ctx: Context) -> TokenPair:
     redeemed = one_time_tokens.redeem(ctx.session, token, CHALLENGE, ctx.now)
     if redeemed is None:
         raise _two_factor_invalid()
-    return sessions.start(ctx, locked[0], redeemed.org_id, {"second_factor": kind})
+    return sessions.start(ctx, locked[0], redeemed.wanted_org_id, {"second_factor": kind})
 
 
 def _two_factor_invalid() -> TwoFactorInvalid:

@@ -23,7 +23,7 @@ CREATE TABLE backup_codes (
     PRIMARY KEY (account_id, code_hash)
 );
 GRANT SELECT, INSERT, UPDATE, DELETE ON two_factor, backup_codes TO bugtracker_app;
-ALTER TABLE one_time_tokens ADD COLUMN org_id uuid;
+ALTER TABLE one_time_tokens ADD COLUMN wanted_org_id uuid;
 """
 
 
