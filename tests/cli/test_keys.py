@@ -223,6 +223,21 @@ class TestRotateSecrets:
         assert (result.exit_code, result.stdout) == (1, "")
         assert "run `bugtracker migrate`" in result.stderr
 
+    def test_an_error_of_the_database_shows_no_row(
+        self, run: Run, cluster: Cluster, own: dict[str, str], own_database: str
+    ) -> None:
+        run("keys", "rotate", env={**own, "BUGTRACKER_ENCRYPTION_KEYS": ""})
+        engine = owner_engine(cluster.owner_url(own_database))
+        with engine.begin() as connection:
+            connection.execute(text("ALTER TABLE signing_keys ADD hidden text DEFAULT 'canary'"))
+            rule = "ADD CONSTRAINT no_longer CHECK (length(private_key_encrypted) < 9) NOT VALID"
+            connection.execute(text(f"ALTER TABLE signing_keys {rule}"))
+        engine.dispose()
+        result = run("keys", "rotate-secrets", env=own)
+        assert result.exit_code == 1
+        assert "no_longer" in result.stderr
+        assert "canary" not in result.output
+
     def test_without_a_database_says_so(self, run: Run) -> None:
         nowhere = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}
         result = run("keys", "rotate-secrets", env=nowhere)
