@@ -26,6 +26,7 @@ from bugtracker.context import Context
 from bugtracker.errors import IdempotencyKeyInUse, IdempotencyKeyReused
 from bugtracker.ids import new_id
 from bugtracker.models import IdempotencyKey
+from bugtracker.models.idempotency import response_place
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -70,8 +71,7 @@ class Claim:
     @property
     def associated(self) -> str:
         """What binds a stored response to its key and to the request it answers."""
-        parts = (self.scope_hash, self.key_hash, self.fingerprint)
-        return "idempotency_keys.response/" + "/".join(part.hex() for part in parts)
+        return response_place(self.scope_hash, self.key_hash, self.fingerprint)
 
 
 def once(

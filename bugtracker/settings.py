@@ -27,6 +27,8 @@ class Settings(BaseSettings):
         extra="ignore",
         frozen=True,
         populate_by_name=True,
+        # What is wrong may be a secret, and errors are printed.
+        hide_input_in_errors=True,
     )
 
     # Where things are.
@@ -69,6 +71,10 @@ class Settings(BaseSettings):
     # Secrets and tokens.
     secret_key: SecretStr | None = None
     """Master key (at least 32 characters). The embedded default generates one in ``local_dir``."""
+    encryption_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    """Secrets (at least 32 characters each, none with a comma) for what is encrypted in the
+    database: the first encrypts, all decrypt, and so does the master key, which encrypts where
+    there are none. docs/operations/rotating-secrets.md tells how to change them."""
     access_token_seconds: int = Field(900, ge=1, le=43_200)
     """Retired signing keys verify for a day, so tokens live half of that at most."""
     refresh_token_seconds: int = Field(7 * 86400, ge=1)
@@ -106,7 +112,7 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = "auto"
     """``auto``: for people on a terminal, JSON elsewhere."""
 
-    @field_validator("cors_origins", "trusted_proxies", mode="before")
+    @field_validator("cors_origins", "trusted_proxies", "encryption_keys", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -143,6 +149,13 @@ class Settings(BaseSettings):
     def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < 32:
             raise ValueError("must have at least 32 characters")
+        return value
+
+    @field_validator("encryption_keys")
+    @classmethod
+    def _are_long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(secret.get_secret_value()) < 32 for secret in value):
+            raise ValueError("each must have at least 32 characters")
         return value
 
     @model_validator(mode="after")
