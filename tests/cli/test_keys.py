@@ -173,6 +173,7 @@ class TestRotateSecrets:
         assert result.exit_code == 0, result.output
         assert result.stdout.splitlines() == [
             "signing_keys.private_key_encrypted: 1 encrypted again, 0 left",
+            "two_factor.seed_encrypted: 0 encrypted again, 0 left",
             "idempotency_keys.response_encrypted: 0 encrypted again, 0 left",
         ]
         assert self.NEW not in result.output
@@ -192,6 +193,7 @@ class TestRotateSecrets:
         assert result.exit_code == 1
         assert result.stdout.splitlines() == [
             "signing_keys.private_key_encrypted: 0 encrypted again, 1 left",
+            "two_factor.seed_encrypted: 0 encrypted again, 0 left",
             "idempotency_keys.response_encrypted: 1 encrypted again, 0 left",
         ]
         assert "1 in signing_keys.private_key_encrypted cannot be decrypted" in result.stderr
