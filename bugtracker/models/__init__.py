@@ -9,6 +9,7 @@ from bugtracker.models.account import (
     SigningKey,
     Username,
 )
+from bugtracker.models.api_key import ApiKey
 from bugtracker.models.attempts import LoginAttempts
 from bugtracker.models.base import Base
 from bugtracker.models.comment import Comment
@@ -20,6 +21,7 @@ from bugtracker.models.project import Project
 
 __all__ = [
     "Account",
+    "ApiKey",
     "Base",
     "Comment",
     "Credential",

@@ -12,7 +12,7 @@ from limits import parse
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from bugtracker.edge.limiting import AddressLimit, LocalCounter, Window, quota
+from bugtracker.edge.limiting import LocalCounter, RequestLimit, Window, quota
 from tests.relay import Relay
 
 from .serving import Answer, Served, serving
@@ -206,7 +206,7 @@ class TestRedis:
             assert left(server.request()) < shared
 
     async def _fail_often(self, url: str) -> list[str]:
-        limit = AddressLimit(parse("100/hour"), url)
+        limit = RequestLimit(parse("100/hour"), url)
         with capture_logs() as logs:
             for _ in range(20):
                 limit._next_try = 0.0
