@@ -50,7 +50,12 @@ def create_app(runtime: Runtime, contract: Contract | None = None) -> ASGIApp:
     contract = contract or load_contract()
     paths = PathIndex(contract)
     pages = Pages(_connexion(runtime, contract, paths), contract, runtime.settings)
-    return Edge(pages, runtime.settings, methods_of=pages.methods_of(paths.methods))
+    return Edge(
+        pages,
+        runtime.settings,
+        methods_of=pages.methods_of(paths.methods),
+        recent_keys=runtime.recent_keys,
+    )
 
 
 def _connexion(runtime: Runtime, contract: Contract, paths: PathIndex) -> ASGIApp:

@@ -152,6 +152,12 @@ class OrganisationRequired(AppError):
     status, code, title = 403, "organisation_required", "The session has no organisation"
 
 
+class SessionRequired(AppError):
+    """For API keys, where somebody's own account is meant."""
+
+    status, code, title = 403, "session_required", "A session is required"
+
+
 class OriginNotAllowed(AppError):
     status, code, title = 403, "origin_not_allowed", "This origin is not allowed"
 
@@ -203,6 +209,10 @@ class TwoFactorNotEnrolled(AppError):
     status, code, title = 409, "two_factor_not_enrolled", "There is no authenticator to confirm"
 
 
+class ApiKeyNotActive(AppError):
+    status, code, title = 409, "api_key_not_active", "The API key cannot be rotated"
+
+
 class IdempotencyKeyInUse(AppError):
     status, code, title = 409, "idempotency_key_in_use", "The first request is still at work"
 
@@ -232,6 +242,10 @@ class MediaTypeNotSupported(AppError):
 
 class AssigneeInvalid(AppError):
     status, code, title = 422, "assignee_invalid", "This person cannot be assigned"
+
+
+class ApiKeyScopeNotHeld(AppError):
+    status, code, title = 422, "api_key_scope_not_held", "You cannot give a scope you do not have"
 
 
 class ContentInvalid(AppError):

@@ -120,6 +120,9 @@ def keep(ctx: Context, claim: Claim, answer: flask.Response) -> None:
 def _claim_for(ctx: Context, path: Path, key: str) -> Claim:
     caller = ctx.caller
     scope = [ctx.operation.id, caller and str(caller.account_id), caller and str(caller.org_id)]
+    if caller and caller.api_key_id:
+        # Another key of the same person may have other scopes: it must not read this one's answers.
+        scope.append(str(caller.api_key_id))
     request = [path, ctx.given_query, ctx.body]
     return Claim(
         new_id(), _hash(ctx, "scope", scope), _hash(ctx, "key", key), _hash(ctx, "request", request)

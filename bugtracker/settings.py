@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     body_timeout: float = Field(30, gt=0)
     rate_limit_per_ip: str = "100/minute"
     rate_limit_login: str = "5/minute"
+    rate_limit_api_key: str = "600/minute"
+    """Requests with one API key, instead of the limit of the address they come from."""
 
     # Secrets and tokens.
     secret_key: SecretStr | None = None
@@ -130,7 +132,7 @@ class Settings(BaseSettings):
             raise ValueError("must be of the form postgresql://user:password@host/database")
         return SecretStr(f"postgresql+psycopg://{rest}")
 
-    @field_validator("rate_limit_per_ip", "rate_limit_login")
+    @field_validator("rate_limit_per_ip", "rate_limit_login", "rate_limit_api_key")
     @classmethod
     def _is_a_rate_limit(cls, value: str) -> str:
         try:
@@ -173,6 +175,11 @@ class Settings(BaseSettings):
     def per_ip_limit(self) -> RateLimitItem:
         """The limit of all requests of one client address."""
         return parse(self.rate_limit_per_ip)
+
+    @property
+    def per_api_key_limit(self) -> RateLimitItem:
+        """The limit of all requests with one API key."""
+        return parse(self.rate_limit_api_key)
 
     @property
     def mail_dir(self) -> Path:

@@ -26,9 +26,9 @@ class Scene:
 
 @pytest.fixture
 def scene(world: World) -> Scene:
-    """The scene, seen by the manager who made it."""
+    """The scene, seen by the owner who made it."""
     org = world.create_org()
-    caller = org.manager
+    caller = org.owner
     world.open_session(caller.id, org.id)
     caller.create_project(name="Archive of tides")
     project = caller.create_project(name="Before the tides")
@@ -40,6 +40,8 @@ def scene(world: World) -> Scene:
     comment = caller.create_comment(issue, "It is **wrong**.")
     caller.create_comment(issue, "It is right.")
     paths = {"project_id": project["id"], "issue_id": issue["id"], "comment_id": comment["id"]}
+    keys = [caller.create_api_key()["api_key"] for _ in range(2)]
+    paths["api_key_id"] = keys[0]["id"]
     return Scene(caller, paths)
 
 
@@ -68,6 +70,7 @@ EFFECTS: dict[str, dict[str, Value]] = {
     "get_comment": {"render": "html"},
     "list_sessions": PAGING,
     "list_my_activity": PAGING,
+    "list_api_keys": {**PAGING, "status": "revoked"},
 }  # fmt: skip
 
 CASES = [(operation, name) for operation, effects in EFFECTS.items() for name in effects]

@@ -25,20 +25,23 @@ expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 412, 422]
 [[operations]]
 include-operation-id = [
   "list_projects", "list_issues", "list_comments", "list_issue_history", "list_sessions",
-  "list_my_activity",
+  "list_my_activity", "list_api_keys",
 ]
 [operations.checks.positive_data_acceptance]
 expected-statuses = [200, 400, 401, 403, 404]
 
 # The coverage phase writes headers of letters and digits only, and takes its "0" for an ETag.
 [[operations]]
-include-operation-id = ["update_project", "delete_project", "update_issue", "update_comment"]
+include-operation-id = [
+  "update_project", "delete_project", "update_issue", "update_comment", "update_api_key",
+  "revoke_api_key",
+]
 [operations.phases.coverage.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 422]
 
-# DELETE archives: the project and what is in it can still be read.
+# DELETE archives: the project and what is in it can still be read. A revoked key, too.
 [[operations]]
-include-path-regex = "^/api/projects/"
+include-path-regex = "^/api/(projects|api-keys)/"
 [operations.checks.use_after_free]
 enabled = false
 """
@@ -78,12 +81,14 @@ def things_of(caller: Caller) -> str:
     project = caller.create_project()
     issue = caller.create_issue(project, description="It is **wrong**.")
     comment = caller.create_comment(issue)
+    key = caller.create_api_key()
     caller.move(caller.create_issue(project, priority="critical"), "in_progress", "resolved")
     return f"""
 [parameters]
 "path.project_id" = "{project["id"]}"
 "path.issue_id" = "{issue["id"]}"
 "path.comment_id" = "{comment["id"]}"
+"path.api_key_id" = "{key["api_key"]["id"]}"
 """
 
 

@@ -92,7 +92,9 @@ class TestRules:
         assert "hunter2" not in str(refusal.value)
 
     @pytest.mark.parametrize("rate", ["often", "100", "minute", "-1/minute", ""])
-    @pytest.mark.parametrize("name", ["rate_limit_per_ip", "rate_limit_login"])
+    @pytest.mark.parametrize(
+        "name", ["rate_limit_per_ip", "rate_limit_login", "rate_limit_api_key"]
+    )
     def test_a_rate_must_be_one(self, name: str, rate: str) -> None:
         with pytest.raises(ValidationError, match="is not a rate such as 100/minute"):
             Settings.model_validate({name: rate})

@@ -12,7 +12,7 @@ from bugtracker.models.organisation import Role
 from tests.world import Caller, Json, Org, World, made, refused, without_id
 
 # The permission matrix of the requirements (T12), as it stands there. A reporter or assignee is
-# the caller in relation to that one issue.
+# the caller in relation to that one issue. Its last row is one of the table of permissions by role.
 MATRIX = """
 action           | auditor | member | developer | reporter | assignee | manager | admin  | owner
 view             | yes     | yes    | yes       | yes      | yes      | yes     | yes    | yes
@@ -24,6 +24,7 @@ edit issue       | no      | no     | no        | yes      | yes      | yes     
 change assignee  | no      | no     | no        | yes      | no       | yes     | yes    | yes
 add comment      | no      | yes    | yes       | yes      | yes      | yes     | yes    | yes
 edit comment     | no      | author | author    | author   | author   | author  | author | author
+manage api keys  | no      | no     | no        | no       | no       | no      | yes    | yes
 """
 HEAD, *ROWS = [[cell.strip() for cell in line.split("|")] for line in MATRIX.strip().split("\n")]
 TABLE = {row[0]: dict(zip(HEAD[1:], row[1:], strict=True)) for row in ROWS}
@@ -65,6 +66,12 @@ OPERATIONS: dict[str, str | tuple[str, ...]] = {
     "confirm_two_factor": ACCOUNT,
     "disable_two_factor": ACCOUNT,
     "regenerate_backup_codes": ACCOUNT,
+    "list_api_keys": ("manage api keys",),
+    "create_api_key": ("manage api keys",),
+    "get_api_key": ("manage api keys",),
+    "update_api_key": ("manage api keys",),
+    "rotate_api_key": ("manage api keys",),
+    "revoke_api_key": ("manage api keys",),
     "list_projects": ("view",),
     "create_project": ("create project",),
     "get_project": ("view",),
@@ -96,12 +103,13 @@ def allowed(action: str, role: Role, relation: str) -> bool:
 
 @dataclass(frozen=True)
 class Things:
-    """A project with an issue with a comment, and somebody who can be assigned."""
+    """A project with an issue with a comment, somebody who can be assigned, and an API key."""
 
     project: str
     issue: str
     comment: str
     developer: str
+    api_key: str
 
 
 @dataclass(frozen=True)
@@ -154,8 +162,21 @@ def archiving(t: Things) -> list[Try]:
     ]
 
 
+def managing(t: Things) -> list[Try]:
+    """What is done to API keys, in an order in which all can be done."""
+    action, keys, key = "manage api keys", "/api/api-keys", f"/api/api-keys/{t.api_key}"
+    return [
+        Try(action, "list_api_keys", keys),
+        Try(action, "get_api_key", key),
+        Try(action, "create_api_key", keys, {"name": "New", "scopes": ["issues.read"]}),
+        Try(action, "update_api_key", key, {"name": "Renamed"}),
+        Try(action, "rotate_api_key", f"{key}/rotate", {}),
+        Try(action, "revoke_api_key", key),
+    ]
+
+
 def everything(t: Things) -> list[Try]:
-    return [*reads(t), *writes(t), *archiving(t)]
+    return [*reads(t), *writes(t), *managing(t), *archiving(t)]
 
 
 def ask(client: httpx.Client, contract: Contract, attempt: Try) -> httpx.Response:
@@ -171,7 +192,8 @@ def things(org: Org, somebody: Caller, relation: str) -> Things:
     assignee = {"assignee_id": str(somebody.id)} if relation == "assignee" else {}
     issue = by["reporter"].create_issue(project, **assignee)
     comment = by["author"].create_comment(issue)
-    return Things(project["id"], issue["id"], comment["id"], str(org.developer.id))
+    key = others.create_api_key()["api_key"]
+    return Things(project["id"], issue["id"], comment["id"], str(org.developer.id), key["id"])
 
 
 class TestMatrix:
@@ -179,7 +201,7 @@ class TestMatrix:
         assert set(OPERATIONS) == set(contract.operations)
 
     def test_every_row_is_tried(self) -> None:
-        attempts = everything(Things("p", "i", "c", "d"))
+        attempts = everything(Things("p", "i", "c", "d", "k"))
         tried: dict[str, set[str]] = {}
         for attempt in attempts:
             tried.setdefault(attempt.operation, set()).add(attempt.action)
@@ -204,7 +226,7 @@ class TestMatrix:
     def _try_all(
         self, org: Org, contract: Contract, caller: Caller, t: Things
     ) -> Iterator[tuple[Try, httpx.Response]]:
-        for attempt in [*reads(t), *writes(t)]:
+        for attempt in [*reads(t), *writes(t), *managing(t)]:
             yield attempt, ask(caller.http, contract, attempt)
         for attempt, archived in zip(archiving(t), (False, True, False), strict=True):
             org.owner.patch(f"/api/projects/{t.project}", {"is_archived": archived})
@@ -225,7 +247,7 @@ class TestAnonymous:
     def test_is_asked_for_a_token_before_anything_else(
         self, contract: Contract, anonymous: httpx.Client
     ) -> None:
-        for attempt in everything(Things("no-id", "no-id", "no-id", "no-id")):
+        for attempt in everything(Things(*["no-id"] * 5)):
             response = ask(anonymous, contract, attempt)
             refused(response, 401, "authentication_required")
 
@@ -261,10 +283,10 @@ class TestAnotherOrganisation:
         t = things(org, org.owner, "none")
         before = [ask(org.owner.http, contract, attempt).json() for attempt in reads(t)]
         stranger = world.create_org().caller(role)
-        nothing = Things(str(uuid4()), str(uuid4()), str(uuid4()), t.developer)
+        nothing = Things(*(str(uuid4()) for _ in range(3)), t.developer, str(uuid4()))
         pairs = zip(everything(t), everything(nothing), strict=True)
         for foreign, missing in pairs:
-            if foreign.path == "/api/projects":
+            if foreign.path in ("/api/projects", "/api/api-keys"):
                 continue
             answers = [ask(stranger.http, contract, a) for a in (foreign, missing)]
             codes = [answer.status_code for answer in answers]
