@@ -1,21 +1,21 @@
 """Logging in by a mailed link."""
 
-import re
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from bugtracker.clock import utc_now
 from bugtracker.jobs.worker import WorkerThread
-from bugtracker.models import Account, OneTimeToken, Session
+from bugtracker.models import Account, OneTimeToken
 from bugtracker.runtime import Runtime
 from bugtracker.settings import Settings
 from tests.authenticators import enrolled
 from tests.behind import change_account, change_token, employee, events_of
-from tests.registering import Newcomer, answer, get_me, newcomer, text_of, tokens_of
+from tests.magic_links import ask, complete, follow, linked, mailed, sessions_of
+from tests.registering import Newcomer, answer, get_me, newcomer, tokens_of
 from tests.world import Org, World, refused
 
 NEW = "Another-Tide-1844"
@@ -29,41 +29,6 @@ def person(
 ) -> Newcomer:
     """A developer of the organisation, with a password and no session yet."""
     return employee(world, org, anonymous, settings)
-
-
-def ask(person: Newcomer, **fields: str) -> httpx.Response:
-    body = {"email": person.email, **fields}
-    return person.http.post("/api/auth/magic-link", json=body)
-
-
-def mailed(person: Newcomer, number: int = 1, action: str = "magic-link") -> str:
-    """The token in the mail of that number to the person."""
-    found = re.search(rf"#action={action}&token=(\S+)", text_of(person.mail(number)))
-    assert found is not None
-    return found[1]
-
-
-def linked(person: Newcomer) -> str:
-    """Asks for a first mail; returns the token in it."""
-    assert ask(person).status_code == 202
-    return mailed(person)
-
-
-def follow(person: Newcomer, token: str, **fields: str) -> httpx.Response:
-    return person.http.post("/api/auth/magic-link/login", json={"token": token, **fields})
-
-
-def complete(person: Newcomer, challenge: str, code: str) -> httpx.Response:
-    body = {"challenge": challenge, "code": code}
-    return person.http.post("/api/auth/login/two-factor", json=body)
-
-
-def sessions_of(runtime: Runtime, person: Newcomer) -> int:
-    """How many sessions the account ever had."""
-    account_id = select(Account.id).where(Account.email == person.email).scalar_subquery()
-    with runtime.db.transaction() as session:
-        wanted = select(func.count()).where(Session.account_id == account_id)
-        return session.scalar(wanted) or 0
 
 
 class TestRequestMagicLink:
@@ -308,5 +273,4 @@ class TestSecondFactor:
     def _token(person: Newcomer) -> str:
         """The token of a link that came after the mail about the second factor."""
         person.mail()
-        assert ask(person).status_code == 202
-        return mailed(person, 2)
+        return linked(person, 2)
