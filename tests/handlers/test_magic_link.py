@@ -39,6 +39,14 @@ class TestRequestMagicLink:
         assert mail["To"] == person.email
         assert follow(person, mailed(person)).status_code == 200
 
+    def test_the_host_header_gets_into_no_link(self, person: Newcomer, settings: Settings) -> None:
+        body, host = {"email": person.email}, {"Host": "evil.example"}
+        asked = person.http.post("/api/auth/magic-link", json=body, headers=host)
+        assert asked.status_code == 202
+        mail = str(person.mail())
+        assert f"{settings.public_url}/links/#action=magic-link" in mail
+        assert "evil.example" not in mail
+
     def test_answers_the_same_for_everybody(
         self, runtime: Runtime, person: Newcomer, world: World, org: Org, settings: Settings
     ) -> None:
