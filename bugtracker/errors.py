@@ -180,6 +180,10 @@ class ProjectKeyTaken(AppError):
     status, code, title = 409, "project_key_taken", "The project key is taken"
 
 
+class OwnerRequired(AppError):
+    status, code, title = 409, "owner_required", "An organisation needs an owner"
+
+
 class UsernameTaken(AppError):
     status, code, title = 409, "username_taken", "The username is taken"
 

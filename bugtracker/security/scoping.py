@@ -1,7 +1,7 @@
 """Loads what a request names, in the caller's organisation only, for changing it.
 
 A missing object and another organisation's answer alike: 404. Rows are locked in one order,
-project before issue before comment, so that writers wait and never deadlock.
+organisation before project before issue before comment, so that writers wait and never deadlock.
 """
 
 import re
@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, select
 
 from bugtracker.context import Context
 from bugtracker.errors import ResourceNotFound
-from bugtracker.models import Comment, Issue, Project
+from bugtracker.models import Comment, Issue, Organisation, Project
 
 ISSUE_KEY = re.compile(r"([A-Za-z][A-Za-z0-9]{1,9})-([1-9][0-9]{0,8})")
 
@@ -40,6 +40,18 @@ def issue_named(ctx: Context, ref: str) -> ColumnElement[bool]:
 def in_same_project() -> ColumnElement[bool]:
     """Joins issues with their project."""
     return and_(Project.org_id == Issue.org_id, Project.id == Issue.project_id)
+
+
+def lock_organisation(ctx: Context) -> Organisation:
+    """The caller's organisation, locked: what happens once at a time in it waits here."""
+    return ctx.session.scalars(
+        select(Organisation)
+        .where(Organisation.id == ctx.org_id)
+        # Not FOR UPDATE: everything that is written meanwhile refers to it.
+        .with_for_update(key_share=True)
+        # Whoever waited sees what the others did.
+        .execution_options(populate_existing=True)
+    ).one()
 
 
 def lock_project(ctx: Context, project_id: str) -> Project:
