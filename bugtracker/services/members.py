@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import exists, select
 
+from bugtracker.conditional import check_if_match
 from bugtracker.context import Context
 from bugtracker.errors import OwnerRequired
 from bugtracker.models import Account, Member
@@ -37,11 +38,10 @@ def change_role(ctx: Context, member: Member, role: Role) -> None:
     """Gives a locked member another role; the same one is no change.
 
     403 above the caller's own role, in the member's old role or the new one; 409 for the last
-    owner.
+    owner; 412 as ``If-Match`` says.
     """
-    caller = acting(ctx)
-    authorise(caller, "users.update", NOBODY)
-    authorise_over(caller, member.role)
+    caller = _authorised(ctx, "users.update", member)
+    check_if_match(ctx, member, member.user_id)
     if role == member.role:
         return
     authorise_granting(caller, role)
@@ -50,13 +50,12 @@ def change_role(ctx: Context, member: Member, role: Role) -> None:
 
 
 def remove(ctx: Context, user_id: UUID) -> Member:
-    """Ends a membership: one's own, which everybody may, or another's. 404, 403 and 409 as
+    """Ends a membership: one's own, which everybody may, or another's. 404, 403, 409 and 412 as
     :func:`change_role`."""
     member = lock(ctx, user_id)
-    caller = acting(ctx)
     if user_id != ctx.user_id:
-        authorise(caller, "users.delete", NOBODY)
-        authorise_over(caller, member.role)
+        _authorised(ctx, "users.delete", member)
+    check_if_match(ctx, member, member.user_id)
     _keep_an_owner(ctx, member)
     member.removed_at = ctx.now
     member.touch(ctx.now)
@@ -80,6 +79,14 @@ def restore(ctx: Context, user_id: UUID) -> Member:
         member.touch(ctx.now)
         record(ctx, "member.restored", member, {"removed": (True, False)})
     return member
+
+
+def _authorised(ctx: Context, permission: str, member: Member) -> Principal:
+    """The caller, who may do this to the member: nobody above them."""
+    caller = acting(ctx)
+    authorise(caller, permission, NOBODY)
+    authorise_over(caller, member.role)
+    return caller
 
 
 def acting(ctx: Context) -> Principal:

@@ -17,14 +17,9 @@ from bugtracker.services.credentials import RESET, Found
 
 def change_password(ctx: Context) -> None:
     """A new password for the caller; all other sessions end. 422 when the current one is wrong."""
-    body, found = ctx.body, credentials.find_own(ctx)
-    if found is None:
-        raise token_invalid()
+    body, found = ctx.body, _own(ctx)
     _require_strong(found, body["new_password"])
-    # Slow on purpose, and therefore before this request holds a connection.
-    wrong = "password.check_failed"
-    if not attempts.check_password(ctx, found, body["current_password"], action=wrong):
-        raise _current_password_wrong()
+    _check_current(ctx, found)
     password_hash = ctx.runtime.hasher.hash(body["new_password"])
     locked = credentials.lock_unchanged(ctx, found)
     _require_live(ctx)
@@ -32,6 +27,27 @@ def change_password(ctx: Context) -> None:
         raise _current_password_wrong()
     kept, org_id = ctx.principal.session_id, ctx.principal.org_id
     _set(ctx, locked, password_hash, "password.changed", keep=kept, org_id=org_id)
+
+
+def reauthenticate(ctx: Context) -> None:
+    """422 unless the body's ``current_password`` is the caller's. Slow on purpose: call it before
+    the request holds a connection."""
+    _check_current(ctx, _own(ctx))
+    _require_live(ctx)
+
+
+def _own(ctx: Context) -> Found:
+    found = credentials.find_own(ctx)
+    if found is None:
+        raise token_invalid()
+    return found
+
+
+def _check_current(ctx: Context, found: Found) -> None:
+    # Slow on purpose, and therefore before this request holds a connection.
+    wrong = "password.check_failed"
+    if not attempts.check_password(ctx, found, ctx.body["current_password"], action=wrong):
+        raise _current_password_wrong()
 
 
 def _require_strong(found: Found, password: str) -> None:
