@@ -45,7 +45,8 @@ def change_member(runtime: Runtime, person: Newcomer, org: Org, **values: object
 
 def events_of(runtime: Runtime, org: Org, action: str) -> list[Event]:
     with runtime.db.transaction(org_id=org.id) as session:
-        return list(session.scalars(select(Event).where(Event.action == action)))
+        found = select(Event).where(Event.action == action).order_by(Event.id)
+        return list(session.scalars(found))
 
 
 def change_refresh_token(runtime: Runtime, tokens: Tokens, **values: object) -> None:
