@@ -2,8 +2,7 @@
 
 The coarse check (:func:`require_permission`) asks whether a role has a permission at all. The
 fine one (:func:`authorise`) asks about one object: an *own* grant holds only for the object the
-caller stands in the permission's relation to. ``GET …/actions`` will answer from the same
-functions.
+caller stands in the permission's relation to. ``GET …/actions`` answers from the same functions.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,6 +14,17 @@ from uuid import UUID
 from bugtracker.errors import PermissionDenied
 from bugtracker.models.organisation import ROLES, Role
 from bugtracker.security.principal import Principal
+
+ROLE_DESCRIPTIONS: Mapping[Role, str] = MappingProxyType(
+    {
+        "owner": "Everything, handing the organisation over included.",
+        "admin": "Everything but what is for owners.",
+        "manager": "Makes projects, edits and assigns all issues, invites up to developers.",
+        "developer": "Reports, comments and is assigned work.",
+        "member": "Reports and comments, but is not assigned work.",
+        "auditor": "Reads everything, also analytics and audit log, and changes nothing.",
+    }
+)
 
 ACCOUNT = "account"
 """Pseudo-permission of operations that need a live session and nothing else."""
@@ -100,6 +110,12 @@ def grant_of(role: Role | None, permission: str) -> Grant | None:
 def permissions_of(role: Role | None) -> list[str]:
     """The names of the permissions a role has, own or any."""
     return sorted(name for name in PERMISSIONS if grant_of(role, name) is not None)
+
+
+def grants_of(role: Role) -> Mapping[str, Grant]:
+    """The permissions a role has, and how far each reaches."""
+    found = {name: grant_of(role, name) for name in PERMISSIONS}
+    return {name: grant for name, grant in found.items() if grant is not None}
 
 
 def require_permission(role: Role, permission: str) -> None:

@@ -14,6 +14,9 @@ hand over           | no   | no   | no   | no | no | no   | no  | yes
 """
 
 OPERATIONS: dict[str, str | tuple[str, ...]] = {
+    "list_roles": "account",
+    "list_issue_actions": ("view",),
+    "list_project_actions": ("view",),
     "list_organisations": "account",
     "create_organisation": "account",
     "get_organisation": "account",
