@@ -76,6 +76,7 @@ class Settings(BaseSettings):
     """The longest a login lasts, however often it is refreshed."""
     verification_token_seconds: int = Field(86400, ge=1)
     reset_token_seconds: int = Field(3600, ge=1)
+    invitation_seconds: int = Field(7 * 86400, ge=1)
     lockout_attempts: int = Field(20, ge=1, le=10_000)
     """So many wrong passwords within ``lockout_window_seconds`` lock the account for
     ``lockout_seconds``. More than ``threads``: right ones in flight at once must not count as

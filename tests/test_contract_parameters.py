@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bugtracker.contract import Operation, load_contract
-from tests.world import Caller, World
+from tests.world import Caller, World, made
 
 CONTRACT = load_contract()
 OPERATIONS = CONTRACT.operations
@@ -42,7 +42,12 @@ def scene(world: World) -> Scene:
     caller.create_comment(issue, "It is right.")
     paths = {"project_id": project["id"], "issue_id": issue["id"], "comment_id": comment["id"]}
     paths |= {"organisation_id": str(org.id), "user_id": str(org.developer.id)}
-    return Scene(caller, paths)
+    for number in range(2):
+        body = {"email": f"invited{number}@example.com", "role": "member"}
+        invitation = made(caller.post("/api/invitations", body))
+    revoked = {"email": "revoked@example.com", "role": "member"}
+    caller.delete(f"/api/invitations/{made(caller.post('/api/invitations', revoked))['id']}")
+    return Scene(caller, {**paths, "invitation_id": invitation["id"]})
 
 
 def next_cursor(scene: Scene, operation: Operation) -> str:
@@ -71,6 +76,7 @@ EFFECTS: dict[str, dict[str, Value]] = {
     "list_sessions": PAGING,
     "list_my_activity": PAGING,
     "list_organisations": PAGING,
+    "list_invitations": {**PAGING, "state": "revoked"},
     "list_members": {**PAGING, "role": "developer"},
 }  # fmt: skip
 

@@ -25,7 +25,7 @@ expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 412, 422]
 [[operations]]
 include-operation-id = [
   "list_projects", "list_issues", "list_comments", "list_issue_history", "list_sessions",
-  "list_my_activity", "list_organisations", "list_members",
+  "list_my_activity", "list_organisations", "list_members", "list_invitations",
 ]
 [operations.checks.positive_data_acceptance]
 expected-statuses = [200, 400, 401, 403, 404]
@@ -34,7 +34,7 @@ expected-statuses = [200, 400, 401, 403, 404]
 [[operations]]
 include-operation-id = [
   "update_project", "delete_project", "update_issue", "update_comment",
-  "update_organisation", "update_member",
+  "update_organisation", "update_member", "revoke_invitation",
 ]
 [operations.phases.coverage.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 422]

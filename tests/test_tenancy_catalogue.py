@@ -175,7 +175,13 @@ class TestCatalogue:
             {"role": APP_ROLE},
         ).all()
         names = {function.proname for function in functions}
-        assert names == {"live_session", "organisation_by_slug", "search_issues", "number_events"}
+        assert names == {
+            "live_session",
+            "organisation_by_slug",
+            "search_issues",
+            "number_events",
+            "invitation_by_token",
+        }
         for function in functions:
             assert function.proconfig == ["search_path=public, pg_temp"], function.proname
             assert function.owner == "bugtracker_system"

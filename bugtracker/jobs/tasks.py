@@ -12,6 +12,7 @@ from procrastinate import App
 
 from bugtracker.jobs.expiry import expire
 from bugtracker.jobs.retry import Backoff
+from bugtracker.mail import invitations
 from bugtracker.mail import jobs as mail
 from bugtracker.runtime import Runtime
 
@@ -22,6 +23,7 @@ JOBS: dict[str, Callable[..., None]] = {
     "mail.address_known": mail.address_known,
     "mail.reset_password": mail.reset_password,
     "mail.password_changed": mail.password_changed,
+    "mail.invitation": invitations.invitation,
 }
 """Each is tried again, with growing pauses, until it succeeds or has failed ten times."""
 

@@ -14,6 +14,7 @@ from bugtracker.models.base import Base
 from bugtracker.models.comment import Comment
 from bugtracker.models.event import Event
 from bugtracker.models.idempotency import IdempotencyKey
+from bugtracker.models.invitation import Invitation
 from bugtracker.models.issue import Issue, IssueDocument
 from bugtracker.models.organisation import Member, Organisation
 from bugtracker.models.project import Project
@@ -25,6 +26,7 @@ __all__ = [
     "Credential",
     "Event",
     "IdempotencyKey",
+    "Invitation",
     "Issue",
     "IssueDocument",
     "LoginAttempts",

@@ -183,11 +183,22 @@ def authorise(principal: Principal, permission: str, to: Relations) -> None:
     raise PermissionDenied(f"The role {principal.role} does not have the permission {permission}.")
 
 
+def ceiling_of(giver: Role | None) -> Role | None:
+    """The highest role that somebody of this role may give, if any."""
+    grant = grant_of(giver, "users.invite")
+    return None if grant is None else CEILINGS[grant]
+
+
+def may_give(giver: Role | None, role: Role) -> bool:
+    """Whether somebody of one role may give another: nobody gives one above their own."""
+    ceiling = ceiling_of(giver)
+    return ceiling is not None and not is_above(role, ceiling)
+
+
 def authorise_granting(principal: Principal, role: Role) -> None:
-    """403 when the caller may not give anybody this role: nobody gives one above their own."""
-    grant = grant_of(principal.role, "users.invite")
-    ceiling = None if grant is None else CEILINGS[grant]
-    if ceiling is None or is_above(role, ceiling):
+    """403 when :func:`may_give` says no."""
+    if not may_give(principal.role, role):
+        ceiling = ceiling_of(principal.role)
         most = "no role" if ceiling is None else f"roles up to {ceiling}"
         raise PermissionDenied(f"The role {principal.role} can give {most}, not {role}.")
 

@@ -58,11 +58,12 @@ def require_current(ctx: Context, organisation_id: str) -> None:
     )
 
 
-def lock_organisation(ctx: Context) -> Organisation:
-    """The caller's organisation, locked: what happens once at a time in it waits here."""
+def lock_organisation(ctx: Context, org_id: UUID | None = None) -> Organisation:
+    """The caller's organisation, or the one that the transaction is in, locked: what happens once
+    at a time in it waits here."""
     return ctx.session.scalars(
         select(Organisation)
-        .where(Organisation.id == ctx.org_id)
+        .where(Organisation.id == (org_id or ctx.org_id))
         # Not FOR UPDATE: everything that is written meanwhile refers to it.
         .with_for_update(key_share=True)
         # Whoever waited sees what the others did.
