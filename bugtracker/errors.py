@@ -152,6 +152,12 @@ class OrganisationRequired(AppError):
     status, code, title = 403, "organisation_required", "The session has no organisation"
 
 
+class OrganisationNotCurrent(AppError):
+    """Known to the caller, who is a member of it."""
+
+    status, code, title = 403, "organisation_not_current", "The token is for another organisation"
+
+
 class SessionRequired(AppError):
     """For API keys, where somebody's own account is meant."""
 
@@ -191,6 +197,26 @@ class ProjectNameTaken(AppError):
 
 class ProjectKeyTaken(AppError):
     status, code, title = 409, "project_key_taken", "The project key is taken"
+
+
+class InvitationClosed(AppError):
+    status, code, title = 409, "invitation_closed", "The invitation was accepted or revoked"
+
+
+class InvitationPending(AppError):
+    status, code, title = 409, "invitation_pending", "The address is invited already"
+
+
+class MemberExists(AppError):
+    status, code, title = 409, "member_exists", "The person is a member already"
+
+
+class OrganisationSlugTaken(AppError):
+    status, code, title = 409, "organisation_slug_taken", "The slug is taken"
+
+
+class OwnerRequired(AppError):
+    status, code, title = 409, "owner_required", "An organisation needs an owner"
 
 
 class UsernameTaken(AppError):
@@ -244,6 +270,10 @@ class AssigneeInvalid(AppError):
     status, code, title = 422, "assignee_invalid", "This person cannot be assigned"
 
 
+class SuccessorInvalid(AppError):
+    status, code, title = 422, "successor_invalid", "This person cannot become the owner"
+
+
 class ApiKeyScopeNotHeld(AppError):
     status, code, title = 422, "api_key_scope_not_held", "You cannot give a scope you do not have"
 
@@ -276,6 +306,16 @@ class MagicLinkInvalid(AppError):
 
 class ResetTokenInvalid(AppError):
     status, code, title = 422, "reset_token_invalid", "The link is not valid any more"
+
+
+class InvitationTokenInvalid(AppError):
+    status, code, title = 422, "invitation_token_invalid", "The invitation is not valid any more"
+
+
+class AccountRequired(AppError):
+    """The token stays good."""
+
+    status, code, title = 422, "account_required", "Choose a username and a password"
 
 
 class PasswordTooWeak(AppError):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bugtracker.contract import Operation, load_contract
-from tests.world import Caller, World
+from tests.world import Caller, World, made
 
 CONTRACT = load_contract()
 OPERATIONS = CONTRACT.operations
@@ -30,6 +30,7 @@ def scene(world: World) -> Scene:
     org = world.create_org()
     caller = org.owner
     world.open_session(caller.id, org.id)
+    world.join(caller.id, world.create_org().id, "auditor")
     caller.create_project(name="Archive of tides")
     project = caller.create_project(name="Before the tides")
     other = caller.create_project(name="Zebra")
@@ -43,6 +44,13 @@ def scene(world: World) -> Scene:
     keys = [caller.create_api_key()["api_key"] for _ in range(2)]
     paths["api_key_id"] = keys[0]["id"]
     return Scene(caller, paths)
+    paths |= {"organisation_id": str(org.id), "user_id": str(org.developer.id)}
+    for number in range(2):
+        body = {"email": f"invited{number}@example.com", "role": "member"}
+        invitation = made(caller.post("/api/invitations", body))
+    revoked = {"email": "revoked@example.com", "role": "member"}
+    caller.delete(f"/api/invitations/{made(caller.post('/api/invitations', revoked))['id']}")
+    return Scene(caller, {**paths, "invitation_id": invitation["id"]})
 
 
 def next_cursor(scene: Scene, operation: Operation) -> str:
@@ -71,6 +79,9 @@ EFFECTS: dict[str, dict[str, Value]] = {
     "list_sessions": PAGING,
     "list_my_activity": PAGING,
     "list_api_keys": {**PAGING, "status": "revoked"},
+    "list_organisations": PAGING,
+    "list_invitations": {**PAGING, "state": "revoked"},
+    "list_members": {**PAGING, "role": "developer"},
 }  # fmt: skip
 
 CASES = [(operation, name) for operation, effects in EFFECTS.items() for name in effects]

@@ -180,7 +180,8 @@ class TestCatalogue:
         ).all()
         names = {function.proname for function in functions}
         expected = {"live_session", "organisation_by_slug", "search_issues", "number_events"}
-        assert names == {*expected, "live_api_key", "note_api_key_use"}
+        looking_up = {"live_api_key", "note_api_key_use", "invitation_by_token"}
+        assert names == {*expected, *looking_up}
         for function in functions:
             assert function.proconfig == ["search_path=public, pg_temp"], function.proname
             assert function.owner == "bugtracker_system"

@@ -2,8 +2,7 @@
 
 The coarse check (:func:`require_permission`) asks whether the caller has a permission at all. The
 fine one (:func:`authorise`) asks about one object: an *own* grant holds only for the object the
-caller stands in the permission's relation to. ``GET …/actions`` will answer from the same
-functions.
+caller stands in the permission's relation to. ``GET …/actions`` answers from the same functions.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,6 +15,17 @@ from bugtracker.errors import PermissionDenied
 from bugtracker.models.organisation import ROLES, Role
 from bugtracker.security.principal import Principal
 
+ROLE_DESCRIPTIONS: Mapping[Role, str] = MappingProxyType(
+    {
+        "owner": "Everything, handing the organisation over included.",
+        "admin": "Everything but what is for owners.",
+        "manager": "Makes projects, edits and assigns all issues, invites up to developers.",
+        "developer": "Reports, comments and is assigned work.",
+        "member": "Reports and comments, but is not assigned work.",
+        "auditor": "Reads everything, also analytics and audit log, and changes nothing.",
+    }
+)
+
 ACCOUNT = "account"
 """Pseudo-permission of operations that need a live session and nothing else: no API key."""
 
@@ -25,7 +35,7 @@ class Grant(Enum):
 
     OWN = "own"
     ANY = "any"
-    # Only for users.invite: the highest role that may be granted.
+    # Only for users.invite: the highest role that may be given (CEILINGS).
     UP_TO_DEVELOPER = "up_to_developer"
     UP_TO_ADMIN = "up_to_admin"
     UP_TO_OWNER = "up_to_owner"
@@ -77,15 +87,31 @@ PERMISSIONS: Mapping[str, Mapping[Role, Grant]] = MappingProxyType(
 )
 
 
+CEILINGS: Mapping[Grant, Role] = MappingProxyType(
+    {
+        Grant.UP_TO_DEVELOPER: "developer",
+        Grant.UP_TO_ADMIN: "admin",
+        Grant.UP_TO_OWNER: "owner",
+    }
+)
+"""The highest role that a grant of users.invite gives."""
+
+
+def is_above(role: Role, other: Role) -> bool:
+    """Whether a role ranks above another."""
+    return ROLES.index(role) < ROLES.index(other)
+
+
 def grant_of(role: Role | None, permission: str) -> Grant | None:
     """How far the role's permission reaches; None when it has not got it."""
     return None if role is None else PERMISSIONS[permission].get(role)
 
 
-SCOPES: tuple[str, ...] = tuple(
-    name for name in PERMISSIONS if name not in ("api_keys.manage", "issues.be_assigned")
-)
-"""What an API key can be given: all that a caller can use, but for managing API keys."""
+FOR_PEOPLE = ("api_keys.manage", "issues.be_assigned", "organisation.transfer")
+
+SCOPES: tuple[str, ...] = tuple(name for name in PERMISSIONS if name not in FOR_PEOPLE)
+"""What an API key can be given: all that a caller can use, but for managing API keys and what needs
+the password."""
 
 
 def permissions_of(role: Role | None) -> list[str]:
@@ -114,6 +140,12 @@ def _denied(principal: Principal, permission: str) -> PermissionDenied:
     if not _in_scope(principal, permission):
         return PermissionDenied(f"This API key does not have the scope {permission}.")
     return PermissionDenied(f"The role {principal.role} does not have the permission {permission}.")
+
+
+def grants_of(role: Role) -> Mapping[str, Grant]:
+    """The permissions a role has, and how far each reaches."""
+    found = {name: grant_of(role, name) for name in PERMISSIONS}
+    return {name: grant for name, grant in found.items() if grant is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,3 +205,29 @@ def authorise(principal: Principal, permission: str, to: Relations) -> None:
     if grant_to(principal, permission) is Grant.OWN:
         raise PermissionDenied(OWN_MEANS[permission][1])
     raise _denied(principal, permission)
+
+
+def ceiling_of(giver: Role | None) -> Role | None:
+    """The highest role that somebody of this role may give, if any."""
+    grant = grant_of(giver, "users.invite")
+    return None if grant is None else CEILINGS[grant]
+
+
+def may_give(giver: Role | None, role: Role) -> bool:
+    """Whether somebody of one role may give another: nobody gives one above their own."""
+    ceiling = ceiling_of(giver)
+    return ceiling is not None and not is_above(role, ceiling)
+
+
+def authorise_granting(principal: Principal, role: Role) -> None:
+    """403 when :func:`may_give` says no."""
+    if not may_give(principal.role, role):
+        ceiling = ceiling_of(principal.role)
+        most = "no role" if ceiling is None else f"roles up to {ceiling}"
+        raise PermissionDenied(f"The role {principal.role} can give {most}, not {role}.")
+
+
+def authorise_over(principal: Principal, role: Role) -> None:
+    """403 when somebody of this role ranks above the caller."""
+    if principal.role is None or is_above(role, principal.role):
+        raise PermissionDenied(f"The role {principal.role} has no say over the role {role}.")

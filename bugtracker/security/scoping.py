@@ -1,24 +1,24 @@
 """Loads what a request names, in the caller's organisation only, for changing it.
 
 A missing object and another organisation's answer alike: 404. Rows are locked in one order,
-project before issue before comment, so that writers wait and never deadlock.
+organisation before project before issue before comment, so that writers wait and never deadlock.
 """
 
 import re
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, Select, and_, select
 
 from bugtracker.context import Context
-from bugtracker.errors import ResourceNotFound
-from bugtracker.models import Comment, Issue, Project
+from bugtracker.errors import OrganisationNotCurrent, ResourceNotFound
+from bugtracker.models import Comment, Issue, Member, Organisation, Project
 
 ISSUE_KEY = re.compile(r"([A-Za-z][A-Za-z0-9]{1,9})-([1-9][0-9]{0,8})")
 
 
-def not_found(kind: str) -> ResourceNotFound:
+def not_found(kind: str, where: str = "in this organisation") -> ResourceNotFound:
     """The 404 of a missing object, or of one that is not the caller's to know of."""
-    return ResourceNotFound(f"There is no such {kind} in this organisation.")
+    return ResourceNotFound(f"There is no such {kind} {where}.")
 
 
 def issue_named(ctx: Context, ref: str) -> ColumnElement[bool]:
@@ -42,13 +42,51 @@ def in_same_project() -> ColumnElement[bool]:
     return and_(Project.org_id == Issue.org_id, Project.id == Issue.project_id)
 
 
+def require_current(ctx: Context, organisation_id: str) -> None:
+    """Refuses an organisation other than the token's: 403 with what to do for another one of the
+    caller's, 404 for all others."""
+    org_id = UUID(organisation_id)
+    if org_id == ctx.org_id:
+        return
+    joined = select(Member.role).where(
+        Member.org_id == org_id, Member.account_id == ctx.user_id, Member.removed_at.is_(None)
+    )
+    if ctx.session.scalar(joined) is None:
+        raise not_found("organisation", "among yours")
+    raise OrganisationNotCurrent(
+        f"To work in it, send the refresh token with org_id {org_id} to /api/auth/refresh."
+    )
+
+
+def lock_organisation(ctx: Context, org_id: UUID | None = None) -> Organisation:
+    """The caller's organisation, or the one that the transaction is in, locked: what happens once
+    at a time in it waits here."""
+    return ctx.session.scalars(
+        select(Organisation)
+        .where(Organisation.id == (org_id or ctx.org_id))
+        # Not FOR UPDATE: everything that is written meanwhile refers to it.
+        .with_for_update(key_share=True)
+        # Whoever waited sees what the others did.
+        .execution_options(populate_existing=True)
+    ).one()
+
+
+def find_project(ctx: Context, project_id: str) -> Project:
+    """The project as it is now, for telling about it. 404 when there is none."""
+    return _project(ctx, _named(ctx, project_id))
+
+
 def lock_project(ctx: Context, project_id: str) -> Project:
     """The project, locked for changing it. 404 when there is none."""
-    project = ctx.session.scalar(
-        select(Project)
-        .where(Project.org_id == ctx.org_id, Project.id == UUID(project_id))
-        .with_for_update()
-    )
+    return _project(ctx, _named(ctx, project_id).with_for_update())
+
+
+def _named(ctx: Context, project_id: str) -> Select[Project]:
+    return select(Project).where(Project.org_id == ctx.org_id, Project.id == UUID(project_id))
+
+
+def _project(ctx: Context, statement: Select[Project]) -> Project:
+    project = ctx.session.scalar(statement)
     if project is None:
         raise not_found("project")
     return project
@@ -62,16 +100,24 @@ def lock_issue(ctx: Context, ref: str) -> tuple[Issue, Project]:
     return _locked(ctx, issue_id)
 
 
+def find_issue(ctx: Context, ref: str) -> tuple[Issue, Project]:
+    """The issue and its project as they are now, for telling about them."""
+    return _issue_and_project(ctx, _with_project(ctx, ref))
+
+
 def share_issue(ctx: Context, ref: str) -> tuple[Issue, Project]:
     """The issue and its project, both kept as they are while something is added to the issue."""
-    row = ctx.session.execute(
-        select(Issue, Project)
-        # Rows are locked in the order of FROM.
-        .select_from(Project)
-        .join(Issue, in_same_project())
-        .where(issue_named(ctx, ref))
-        .with_for_update(read=True)
-    ).one_or_none()
+    return _issue_and_project(ctx, _with_project(ctx, ref).with_for_update(read=True))
+
+
+def _with_project(ctx: Context, ref: str) -> Select[Issue, Project]:
+    # Rows are locked in the order of FROM.
+    together = select(Issue, Project).select_from(Project).join(Issue, in_same_project())
+    return together.where(issue_named(ctx, ref))
+
+
+def _issue_and_project(ctx: Context, statement: Select[Issue, Project]) -> tuple[Issue, Project]:
+    row = ctx.session.execute(statement).one_or_none()
     if row is None:
         raise not_found("issue")
     issue, project = row

@@ -27,8 +27,15 @@ LINKED = (
     "/api/auth/password/reset",
     "/api/auth/magic-link/login",
     "/api/auth/login/two-factor",
+    "/api/invitations/accept",
 )
 """Where the page posts to."""
+JOINED = {
+    "username": "ada",
+    "email": "ada@example.com",
+    "organisation": "Analytical Engines",
+    "role": "developer",
+}
 
 
 @dataclass

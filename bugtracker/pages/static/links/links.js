@@ -4,9 +4,10 @@
    Opening the page does nothing: mail scanners and previews open links too. The button does. */
 
 /* One entry per action: where the token goes, what the page says before, and, given the answer's
-   JSON, after it; whether a new password goes with it. `done` may also give `session`, the tokens to
-   be offered, or `next` and `token` instead: another such entry to go on with. All texts are put
-   into the page as text. */
+   JSON, after it; the field that a new password goes into, and whether it is asked for at once or
+   when the answer wants an account. `done` may also give `session`, the tokens to be offered, or
+   `next` and `token` instead: another such entry to go on with. All texts are put into the page as
+   text. */
 const ACTIONS = new Map([
   [
     "verify-email",
@@ -30,6 +31,7 @@ const ACTIONS = new Map([
       title: "Set a new password",
       text: "Choose a new password. Whoever is logged in to the account will be logged out.",
       button: "Set the password",
+      passwordField: "new_password",
       asksForPassword: true,
       done: (answer) => ({
         title: "The password is set.",
@@ -50,6 +52,20 @@ const ACTIONS = new Map([
           : { next: SECOND_FACTOR, token: answer.challenge },
     },
   ],
+  [
+    "accept-invitation",
+    {
+      path: "/api/invitations/accept",
+      title: "Accept the invitation",
+      text: "Press the button to join the organisation that the mail names.",
+      button: "Accept the invitation",
+      passwordField: "password",
+      done: (answer) => ({
+        title: `You are in ${answer.organisation}.`,
+        detail: `Log in as ${answer.username} or ${answer.email}; your role is ${answer.role}.`,
+      }),
+    },
+  ],
 ]);
 
 /* What a login goes on with where the account has a second factor: the token is its challenge. */
@@ -64,8 +80,14 @@ const SECOND_FACTOR = {
   done: (answer) => loggedIn(answer),
 };
 
-/* Refusals of what was typed, after which the token is still good. */
-const TYPED_WRONG = new Set(["password_too_weak", "two_factor_invalid", "request_invalid"]);
+/* Too many requests and faults of the server pass; these the person can put right. In each case the
+   token is still good. */
+const CORRECTABLE = new Set([
+  "password_too_weak",
+  "account_required",
+  "username_taken",
+  "two_factor_invalid",
+]);
 
 function loggedIn(answer) {
   return {
@@ -108,7 +130,9 @@ function input(action, token) {
     // Authenticators show a space in the middle, and it is copied along.
     return { challenge: token, code: element("code").value.replace(/\s/g, "") };
   }
-  return action.asksForPassword ? { token, new_password: element("password").value } : { token };
+  const asked = (id, field) =>
+    element(id).required ? { [field]: element(id).value } : {};
+  return { token, ...asked("username", "username"), ...asked("password", action.passwordField) };
 }
 
 async function post(action, token) {
@@ -124,9 +148,11 @@ async function post(action, token) {
   }
   const problem = await readProblem(response);
   const typed = element("form").querySelector("input:required") !== null;
-  // Too many requests, a fault of the server, a weak password: the token may still be good.
   const again =
-    response.status === 429 || response.status >= 500 || (typed && TYPED_WRONG.has(problem.code));
+    response.status === 429 ||
+    response.status >= 500 ||
+    CORRECTABLE.has(problem.code) ||
+    (typed && problem.code === "request_invalid");
   return { kind: "bad", message: problem, again };
 }
 
@@ -149,6 +175,11 @@ async function press({ action, token }) {
     offerTokens(message.session);
   }
   element("form").hidden = element("text").hidden = !again;
+  if (message.code === "account_required") {
+    askForAccount();
+    element("username").focus();
+    return;
+  }
   // The button had the focus and may be gone.
   const wanted = action.asksForCode ? element("code") : button;
   (again ? wanted : element("result")).focus();
@@ -156,6 +187,12 @@ async function press({ action, token }) {
     step = null;
     element("form").reset();
   }
+}
+
+function askForAccount() {
+  element("account").hidden = false;
+  element("username").required = true;
+  askForPassword();
 }
 
 function askForPassword() {
