@@ -19,7 +19,8 @@ from bugtracker.rsql.tree import And, Comparison, Node, Or, Value
 from bugtracker.rsql.wording import found, invalid, one_of, violation
 
 NEGATIVE = ("!=", "=out=")
-ORDERING: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
+Compare = Callable[[Any, Any], ColumnElement[bool]]
+ORDERING: dict[str, Compare] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -81,7 +82,7 @@ class _Compiler:
         if len(self.violations) > before:
             return true()
         if compare := ORDERING.get(node.operator):
-            return compare(field.expression, bound(field.expression, values[0]))
+            return _ordered(compare, field, values[0])
         return self._equal(node, field, values)
 
     def _field(self, node: Comparison) -> Field:
@@ -114,6 +115,13 @@ class _Compiler:
         condition = or_(*conditions)
         # Unlike NOT, this is true where a value is missing.
         return condition.is_not(true()) if node.operator in NEGATIVE else condition
+
+
+def _ordered(compare: Compare, field: Field, value: Any) -> ColumnElement[bool]:
+    if field.indexed is None:
+        return compare(field.expression, bound(field.expression, value))
+    condition = compare(field.indexed, bound(field.indexed, value))
+    return and_(condition, field.expression.is_not(None))
 
 
 def _check_operator(node: Comparison, field: Field) -> None:
