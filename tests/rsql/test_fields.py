@@ -1,4 +1,4 @@
-"""Fields as another resource declares them: those in docs/adding-an-endpoint.md, as they stand there."""
+"""Fields as another resource declares them: those of docs/adding-an-endpoint.md, word for word."""
 
 import re
 from pathlib import Path
