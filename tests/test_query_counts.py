@@ -40,6 +40,10 @@ class Reads:
         "/api/projects/{project}/issues?status=open&priority=medium&assignee={developer}",
         "/api/projects/{project}/issues?search=leak",
         "/api/projects/{project}/issues?search=leak&sort=-priority&render=html",
+        "/api/projects/{project}/issues?filter=assignee==me,reporter!=somebody",
+        "/api/issues",
+        "/api/issues?search=leak&sort=-priority",
+        "/api/issues?filter=project==NONE,assignee==none,reporter==me;created_at>-1d",
         "/api/issues/{issue}/comments",
         "/api/issues/{key}/comments?render=html",
         "/api/issues/{issue}/history",
@@ -53,6 +57,7 @@ class Reads:
         "/api/projects/{project}/issues?page=1",
         "/api/projects/{project}/issues?search=leak&page=1",
         "/api/issues/{issue}/comments?page=1",
+        "/api/issues?page=1&filter=title==*leak*",
     )
     EMPTY = (
         "/api/projects/{project}/issues?search=nothing",
