@@ -26,9 +26,9 @@ class Scene:
 
 @pytest.fixture
 def scene(world: World) -> Scene:
-    """The scene, seen by the manager who made it."""
+    """The scene, seen by the admin who made it."""
     org = world.create_org()
-    caller = org.manager
+    caller = org.admin
     world.open_session(caller.id, org.id)
     caller.create_project(name="Archive of tides")
     project = caller.create_project(name="Before the tides")
@@ -53,6 +53,12 @@ def next_cursor(scene: Scene, operation: Operation) -> str:
 Value = str | int | Callable[[Scene, Operation], str]
 PAGING: dict[str, Value] = {"limit": 1, "cursor": next_cursor}
 
+AUDIT_FILTERS: dict[str, Value] = {
+    "action": "issue.*,comment.created", "actor": "me", "resource_type": "issue",
+    "resource_id": lambda scene, _: scene.paths["issue_id"],
+    "created_after": "2999-01-01T00:00:00Z", "created_before": "2001-01-01T00:00:00+01:00",
+}  # fmt: skip
+
 # For each query parameter a value that must change the answer of the scene.
 EFFECTS: dict[str, dict[str, Value]] = {
     "list_projects": {
@@ -68,6 +74,7 @@ EFFECTS: dict[str, dict[str, Value]] = {
     "get_comment": {"render": "html"},
     "list_sessions": PAGING,
     "list_my_activity": PAGING,
+    "list_audit_events": {**PAGING, **AUDIT_FILTERS, "sort": "created_at"},
 }  # fmt: skip
 
 CASES = [(operation, name) for operation, effects in EFFECTS.items() for name in effects]

@@ -25,7 +25,7 @@ expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 412, 422]
 [[operations]]
 include-operation-id = [
   "list_projects", "list_issues", "list_comments", "list_issue_history", "list_sessions",
-  "list_my_activity",
+  "list_my_activity", "list_audit_events",
 ]
 [operations.checks.positive_data_acceptance]
 expected-statuses = [200, 400, 401, 403, 404]

@@ -110,7 +110,8 @@ class TestCatalogue:
         for privilege in ("TRUNCATE", "TRIGGER", "REFERENCES"):
             assert column(catalogue, query, role=APP_ROLE, privilege=privilege) == []
         changeable = set(column(catalogue, query, role=APP_ROLE, privilege="UPDATE"))
-        assert not {"events", "alembic_version"} & changeable
+        unchangeable = {"events", "event_seals", "event_commitments", "alembic_version"}
+        assert not unchangeable & changeable
 
     def test_the_public_may_do_nothing(self, catalogue: Connection) -> None:
         create = "SELECT has_schema_privilege('public', 'public', 'CREATE')"
@@ -175,7 +176,14 @@ class TestCatalogue:
             {"role": APP_ROLE},
         ).all()
         names = {function.proname for function in functions}
-        assert names == {"live_session", "organisation_by_slug", "search_issues", "number_events"}
+        assert names == {
+            "live_session",
+            "organisation_by_slug",
+            "search_issues",
+            "number_events",
+            "audited_organisations",
+            "anonymise_event",
+        }
         for function in functions:
             assert function.proconfig == ["search_path=public, pg_temp"], function.proname
             assert function.owner == "bugtracker_system"

@@ -10,6 +10,7 @@ from bugtracker.models.account import (
     Username,
 )
 from bugtracker.models.attempts import LoginAttempts
+from bugtracker.models.audit import EventCommitment, EventSeal
 from bugtracker.models.base import Base
 from bugtracker.models.comment import Comment
 from bugtracker.models.event import Event
@@ -24,6 +25,8 @@ __all__ = [
     "Comment",
     "Credential",
     "Event",
+    "EventCommitment",
+    "EventSeal",
     "IdempotencyKey",
     "Issue",
     "IssueDocument",
