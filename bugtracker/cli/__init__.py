@@ -6,6 +6,7 @@ import click
 from pydantic import ValidationError
 
 from bugtracker import __version__
+from bugtracker.cli.audit import audit
 from bugtracker.cli.data import import_group, seed
 from bugtracker.cli.keys import keys
 from bugtracker.cli.names import environment_variable
@@ -42,5 +43,5 @@ def main() -> None:
     """
 
 
-for command in (serve, worker, migrate, check, seed, import_group, create_user, keys):
+for command in (serve, worker, migrate, check, seed, import_group, create_user, keys, audit):
     main.add_command(command)

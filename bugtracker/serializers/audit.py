@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from bugtracker.audit.verifying import Report
+
 Json = dict[str, Any]
 
 
@@ -34,3 +36,19 @@ def _actor(row: Any) -> Json | None:
 def _change(field: str, pair: Any) -> Json:
     old, new = pair
     return {"field": field, "old": old, "new": new}
+
+
+def verification(report: Report) -> Json:
+    """``AuditVerification`` of the contract."""
+    first = report.first_problem
+    return {
+        "ok": report.ok,
+        "sealed_to": report.sealed_to,
+        "seal": report.seal.hex() if report.seal else None,
+        "numbered_to": report.numbered_to,
+        "checked_from": report.checked_from,
+        "checked_to": report.checked_to,
+        "next_number": report.next_number,
+        "problem_count": report.problem_count,
+        "first_problem": None if first is None else {"number": first.number, "kind": first.kind},
+    }
