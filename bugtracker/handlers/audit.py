@@ -1,6 +1,6 @@
 """The audit log: list, export, verify."""
 
-from bugtracker.audit import verifying
+from bugtracker.audit import export, verifying
 from bugtracker.context import Context, Reply
 from bugtracker.paging import paginate
 from bugtracker.queries import audit as queries
@@ -14,6 +14,11 @@ def list_audit_events(ctx: Context) -> Reply:
     """GET /api/audit"""
     page = paginate(ctx, queries.listed(ctx), queries.SORTS)
     return page.reply(ctx, serializers.event)
+
+
+def export_audit_events(ctx: Context) -> Reply:
+    """GET /api/audit/export"""
+    return export.reply(ctx)
 
 
 def verify_audit(ctx: Context) -> Reply:

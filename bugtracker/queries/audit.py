@@ -78,6 +78,6 @@ def _person(ctx: Context, word: str) -> UUID:
 def behind(statement: Rows, last: tuple[datetime, UUID] | None, most: int) -> Rows:
     """The next ``most`` rows of a list that is read from the oldest to the newest."""
     if last is not None:
-        created_at, event_id = literal(last[0], Event.created_at.type), literal(last[1])
-        statement = statement.where(tuple_(Event.created_at, Event.id) > (created_at, event_id))
+        here = tuple_(literal(last[0], Event.created_at.type), literal(last[1]))
+        statement = statement.where(tuple_(Event.created_at, Event.id) > here)
     return statement.order_by(Event.created_at, Event.id).limit(most)

@@ -73,6 +73,7 @@ OPERATIONS: dict[str, str | tuple[str, ...]] = {
     "get_comment": ("view",),
     "update_comment": ("edit comment",),
     "list_audit_events": ("read audit",),
+    "export_audit_events": ("read audit",),
     "verify_audit": ("read audit",),
 }
 IN_AN_ORGANISATION = {name for name, row in OPERATIONS.items() if isinstance(row, tuple)}
@@ -119,6 +120,7 @@ def reads(t: Things) -> list[Try]:
         Try("view", "list_comments", f"/api/issues/{t.issue}/comments"),
         Try("view", "get_comment", f"/api/comments/{t.comment}"),
         Try("read audit", "list_audit_events", "/api/audit"),
+        Try("read audit", "export_audit_events", "/api/audit/export"),
         Try("read audit", "verify_audit", "/api/audit/verify"),
     ]
 
