@@ -25,10 +25,8 @@ expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 412, 422]
 [[operations]]
 include-operation-id = [
   "list_projects", "list_issues", "list_comments", "list_issue_history", "list_sessions",
-  "list_my_activity", "list_api_keys",
-  "list_my_activity", "list_organisations", "list_members", "list_invitations",
-  "list_projects", "list_issues", "list_all_issues", "list_comments", "list_issue_history",
-  "list_sessions", "list_my_activity",
+  "list_my_activity", "list_api_keys", "list_organisations", "list_members", "list_invitations",
+  "list_all_issues", "list_audit_events",
 ]
 [operations.checks.positive_data_acceptance]
 expected-statuses = [200, 400, 401, 403, 404]
@@ -37,9 +35,7 @@ expected-statuses = [200, 400, 401, 403, 404]
 [[operations]]
 include-operation-id = [
   "update_project", "delete_project", "update_issue", "update_comment", "update_api_key",
-  "revoke_api_key",
-  "update_project", "delete_project", "update_issue", "update_comment",
-  "update_organisation", "update_member", "revoke_invitation",
+  "revoke_api_key", "update_organisation", "update_member", "revoke_invitation",
 ]
 [operations.phases.coverage.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 422]

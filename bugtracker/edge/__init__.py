@@ -102,6 +102,7 @@ class Edge:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         state["client_ip"] = client
+        state["is_head"] = scope["method"] == "HEAD"
         structlog.contextvars.bind_contextvars(request_id=request_id)
         exchange = Exchange(receive, send, request_id, is_head=scope["method"] == "HEAD")
         try:
