@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 POSTGRESQL_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 
@@ -65,6 +66,11 @@ class Settings(BaseSettings):
     body_timeout: float = Field(30, gt=0)
     rate_limit_per_ip: str = "100/minute"
     rate_limit_login: str = "5/minute"
+    """Logins of one client address, and of one account; requests for mails of one address."""
+    rate_limit_sensitive: str = "10/minute"
+    """What one account may change about its own security, all operations together."""
+    rate_limit_mail: str = "5/hour"
+    """Mails of one kind that anybody may ask for, to one mailbox."""
 
     # Secrets and tokens.
     secret_key: SecretStr | None = None
@@ -119,13 +125,22 @@ class Settings(BaseSettings):
             raise ValueError("must be of the form postgresql://user:password@host/database")
         return SecretStr(f"postgresql+psycopg://{rest}")
 
-    @field_validator("rate_limit_per_ip", "rate_limit_login")
+    @field_validator(
+        "rate_limit_per_ip", "rate_limit_login", "rate_limit_sensitive", "rate_limit_mail"
+    )
     @classmethod
     def _is_a_rate_limit(cls, value: str) -> str:
         try:
             parse(value)
         except ValueError as error:
             raise ValueError(f"{value!r} is not a rate such as 100/minute") from error
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_a_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(REDIS_SCHEMES):
+            raise ValueError("must be of the form redis://user:password@host:port/0")
         return value
 
     @field_validator("public_url", "links_url")

@@ -22,7 +22,6 @@ from bugtracker.edge.cors import (
     preflight_headers,
 )
 from bugtracker.edge.exchange import Exchange
-from bugtracker.edge.limiting import AddressLimit
 from bugtracker.edge.request_headers import (
     RequestHeaders,
     replace_headers,
@@ -40,6 +39,7 @@ from bugtracker.errors import (
 from bugtracker.ids import new_id
 from bugtracker.logs import log_request
 from bugtracker.settings import Settings
+from bugtracker.throttle import RateLimit, SharedCounts
 
 __all__ = ["Edge"]
 
@@ -53,17 +53,27 @@ _CHUNKED = frozenset({b"transfer-encoding"})
 
 
 class Edge:
-    """ASGI middleware around everything; `methods_of` names the methods of a path."""
+    """ASGI middleware around everything; `methods_of` names the methods of a path.
 
-    def __init__(self, app: ASGIApp, settings: Settings, *, methods_of: MethodsOf | None) -> None:
-        redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
+    Limits are counted in `shared`, which is closed in the end, or without it in this process.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        *,
+        methods_of: MethodsOf | None,
+        shared: SharedCounts | None = None,
+    ) -> None:
         self._app = app
         self._methods_of = methods_of
         self._max_body = settings.max_body_bytes
         self._body_seconds = settings.body_timeout
         self._addresses = ClientAddresses(settings.trusted_proxies)
         self._cors = Cors(settings.cors_origins)
-        self._limit = AddressLimit(settings.per_ip_limit, redis_url)
+        self._shared = shared
+        self._limit = RateLimit("ip", settings.per_ip_limit, shared)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection scope."""
@@ -79,7 +89,8 @@ class Edge:
         try:
             await self._app(scope, receive, send)
         finally:
-            await self._limit.close()
+            if self._shared is not None:
+                await self._shared.close()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()

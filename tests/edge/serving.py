@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bugtracker.edge import Edge
 from bugtracker.settings import Settings
+from bugtracker.throttle import SharedCounts
 
 Implementation = Literal["h11", "httptools"] | type[asyncio.Protocol]
 
@@ -191,7 +192,12 @@ def serving(
     limits = {"rate_limit_per_ip": "100000/minute", "redis_url": None, "database_url": None}
     settings = Settings(**{**limits, **given})
     inner = Inner()
-    edge = Edge(inner, settings, methods_of=methods_of if knows_methods else None)
+    edge = Edge(
+        inner,
+        settings,
+        methods_of=methods_of if knows_methods else None,
+        shared=SharedCounts(settings.redis_url.get_secret_value()) if settings.redis_url else None,
+    )
     with running(edge, http_implementation) as port:
         yield Served(port, inner)
 

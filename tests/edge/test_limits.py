@@ -12,7 +12,8 @@ from limits import parse
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from bugtracker.edge.limiting import AddressLimit, LocalCounter, Window, quota
+from bugtracker.throttle import RateLimit, SharedCounts
+from bugtracker.throttle.windows import LocalCounter, Window, quota
 from tests.relay import Relay
 
 from .serving import Answer, Served, serving
@@ -206,12 +207,13 @@ class TestRedis:
             assert left(server.request()) < shared
 
     async def _fail_often(self, url: str) -> list[str]:
-        limit = AddressLimit(parse("100/hour"), url)
+        shared = SharedCounts(url)
+        limit = RateLimit("ip", parse("100/hour"), shared)
         with capture_logs() as logs:
             for _ in range(20):
-                limit._next_try = 0.0
+                shared._next_try = 0.0
                 assert (await limit.hit("a")).allowed
-        await limit.close()
+        await shared.close()
         return [entry["event"] for entry in logs]
 
     def test_its_failure_is_logged_once_a_minute(self) -> None:
