@@ -21,7 +21,7 @@ from bugtracker.routing import handlers_of
 from bugtracker.runtime import Runtime
 from bugtracker.security.authentication import bearer_handler
 from bugtracker.security.keys import KeyStore
-from bugtracker.security.passwords import Hasher
+from bugtracker.security.passwords import Hasher, PasswordPolicy
 from bugtracker.security.secrets import Keyring
 from bugtracker.settings import Settings
 from bugtracker.throttle import SharedCounts
@@ -39,6 +39,7 @@ def create_runtime(settings: Settings) -> Runtime:
         keyring=keyring,
         keys=KeyStore(db, keyring),
         hasher=Hasher(settings, keyring),
+        policy=PasswordPolicy(settings),
         queue=Queue(),
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from bugtracker.db import Database
 from bugtracker.jobs.queue import Queue
 from bugtracker.security.keys import KeyStore
-from bugtracker.security.passwords import Hasher
+from bugtracker.security.passwords import Hasher, PasswordPolicy
 from bugtracker.security.secrets import Keyring
 from bugtracker.settings import Settings
 
@@ -19,4 +19,5 @@ class Runtime:
     keyring: Keyring
     keys: KeyStore
     hasher: Hasher
+    policy: PasswordPolicy
     queue: Queue

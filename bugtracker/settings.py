@@ -4,6 +4,7 @@
 prefixed ``BUGTRACKER_``. ``bugtracker check`` prints what is in force and what is wrong.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -88,6 +89,9 @@ class Settings(BaseSettings):
     too many."""
     lockout_window_seconds: int = Field(900, ge=1)
     lockout_seconds: int = Field(900, ge=1)
+    common_passwords_file: Path | None = None
+    """More passwords to refuse than the 30,000 we bring: a text file in UTF-8, one per line. Takes
+    8 bytes of memory a line in each process; read when a password is first set."""
     bcrypt_cost: int = Field(12, ge=4, le=16)
     hashing_threads: int = Field(2, ge=1)
 
@@ -141,6 +145,15 @@ class Settings(BaseSettings):
     def _is_a_redis(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith(REDIS_SCHEMES):
             raise ValueError("must be of the form redis://user:password@host:port/0")
+        return value
+
+    @field_validator("common_passwords_file")
+    @classmethod
+    def _can_be_read(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError(f"{value} is not a file")
+        if value is not None and not os.access(value, os.R_OK):
+            raise ValueError(f"{value} cannot be read by this user")
         return value
 
     @field_validator("public_url", "links_url")

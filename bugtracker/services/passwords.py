@@ -9,7 +9,6 @@ from bugtracker.errors import CurrentPasswordWrong, ResetTokenInvalid, Violation
 from bugtracker.jobs.queue import Options
 from bugtracker.models import Account, Credential, Session
 from bugtracker.security.authentication import token_invalid
-from bugtracker.security.passwords import require_strong
 from bugtracker.security.secrets import token_hash
 from bugtracker.services import accounts, attempts, credentials, events, revocation
 from bugtracker.services.credentials import RESET, Found
@@ -20,7 +19,7 @@ def change_password(ctx: Context) -> None:
     body, found = ctx.body, credentials.find_own(ctx)
     if found is None:
         raise token_invalid()
-    _require_strong(found, body["new_password"])
+    _require_strong(ctx, found, body["new_password"])
     # Slow on purpose, and therefore before this request holds a connection.
     wrong = "password.check_failed"
     if not attempts.check_password(ctx, found, body["current_password"], action=wrong):
@@ -34,8 +33,10 @@ def change_password(ctx: Context) -> None:
     _set(ctx, locked, password_hash, "password.changed", keep=kept, org_id=org_id)
 
 
-def _require_strong(found: Found, password: str) -> None:
-    require_strong(password, username=found.username, email=found.email, pointer="/new_password")
+def _require_strong(ctx: Context, found: Found, password: str) -> None:
+    ctx.runtime.policy.require_strong(
+        password, username=found.username, email=found.email, pointer="/new_password"
+    )
 
 
 def _current_password_wrong() -> CurrentPasswordWrong:
@@ -94,7 +95,7 @@ def reset_password(ctx: Context) -> Account:
     found = credentials.find_by_token(ctx, hashed, RESET)
     if found is None:
         raise _link_invalid()
-    _require_strong(found, ctx.body["new_password"])
+    _require_strong(ctx, found, ctx.body["new_password"])
     # Slow on purpose, and therefore before this request holds a connection.
     password_hash = ctx.runtime.hasher.hash(ctx.body["new_password"])
     # The account before its token, as mailing does.

@@ -11,7 +11,6 @@ from bugtracker.errors import VerificationTokenInvalid, Violation
 from bugtracker.ids import new_id
 from bugtracker.jobs.queue import Options
 from bugtracker.models import Account, OneTimeToken
-from bugtracker.security.passwords import require_strong
 from bugtracker.security.secrets import token_hash
 from bugtracker.services import accounts, events, organisations, usernames
 from bugtracker.services.accounts import Registrant
@@ -22,7 +21,9 @@ VERIFY_EMAIL = "verify_email"
 def register(ctx: Context) -> None:
     """Prepares an account and queues the mail. Behaves alike for known and unknown addresses."""
     body, session = ctx.body, ctx.session
-    require_strong(body["password"], username=body["username"], email=body["email"])
+    ctx.runtime.policy.require_strong(
+        body["password"], username=body["username"], email=body["email"]
+    )
     # Slow on purpose, and therefore before this request holds a connection.
     password_hash = ctx.runtime.hasher.hash(body["password"])
     # Two registrations of one address at once: the later one replaces the earlier one.
