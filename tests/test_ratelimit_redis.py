@@ -13,14 +13,16 @@ import httpx
 import pytest
 
 from bugtracker.runtime import Runtime
+from bugtracker.throttle.shared import PAUSE_SECONDS
 from tests.limiting import Clients, limited, some_address, stranger
 from tests.parallel import at_once
 from tests.redis_server import OwnRedis
 from tests.relay import Relay
 
 SECOND = 1.0
-UNHURRIED = 0.15
-"""What an answer takes that waits for nothing, on a machine that is busy."""
+NOTICED = 0.2
+"""What an answer takes that waited for Redis; others only on a machine that is very busy."""
+BUSY = 8
 
 
 @pytest.fixture
@@ -115,14 +117,13 @@ class TestFrozen:
         with limited(runtime, redis_url=redis.url, login="30/hour") as clients:
             assert clients.statuses(2, address, **name) == [401, 401]
             redis.suspend()
-            begun = time.monotonic()
             statuses, seconds = timed(clients, 40, address, **name)
-            pauses = (time.monotonic() - begun) / 2.0
             redis.resume()
             print(f"frozen: slowest {max(seconds):.3f} s, median {sorted(seconds)[20]:.4f} s")
             assert set(statuses) == {401, 429}
             assert max(seconds) < SECOND
-            assert len([s for s in seconds if s > UNHURRIED]) <= 2 + pauses
+            waited = [taken for taken in seconds if taken > NOTICED]
+            assert len(waited) <= 1 + sum(seconds) / PAUSE_SECONDS + BUSY
             _wait_until(lambda: _counts_in(redis, clients))
 
     def test_everybody_at_once_is_answered_within_a_second(
