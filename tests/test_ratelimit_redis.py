@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from bugtracker.runtime import Runtime
+from bugtracker.throttle import shared
 from bugtracker.throttle.shared import PAUSE_SECONDS
 from tests.limiting import Clients, limited, some_address, stranger
 from tests.parallel import at_once
@@ -42,6 +43,12 @@ def timed(clients: Clients, times: int, address: str, **name: str) -> tuple[list
 
 
 class TestShared:
+    @pytest.fixture(autouse=True)
+    def patience(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """On a machine so busy that a good Redis seems frozen, servers would count apart."""
+        monkeypatch.setattr(shared, "SOCKET_SECONDS", 10.0)
+        monkeypatch.setattr(shared, "TOTAL_SECONDS", 10.0)
+
     def test_two_servers_count_together(self, runtime: Runtime, relay: Relay) -> None:
         address = some_address()
         with (
@@ -131,7 +138,7 @@ class TestFrozen:
     ) -> None:
         with limited(runtime, redis_url=redis.url, login="10/hour") as clients:
             # All connections stand before the freeze: what is measured is not connecting to us.
-            at_once([lambda: clients.http.get("/healthz")] * 30)
+            at_once([lambda: clients.http.get("/healthz")] * 15)
             clients.statuses(1)
             redis.suspend()
             name, seconds = stranger(), []
@@ -142,10 +149,10 @@ class TestFrozen:
                 seconds.append(time.perf_counter() - begun)
                 return response
 
-            answers = at_once([partial(call, some_address()) for _ in range(30)])
+            answers = at_once([partial(call, some_address()) for _ in range(15)])
         statuses = [response.status_code for response in answers]
-        print(f"frozen, 30 at once: slowest {max(seconds):.3f} s")
-        assert (statuses.count(401), statuses.count(429)) == (10, 20)
+        print(f"frozen, 15 at once: slowest {max(seconds):.3f} s")
+        assert (statuses.count(401), statuses.count(429)) == (10, 5)
         assert max(seconds) < SECOND
 
 

@@ -27,7 +27,9 @@ TOTAL_SECONDS = 0.3
 PAUSE_SECONDS = 2.0
 """How long a Redis that failed is left alone, so that a frozen one delays few requests."""
 LOG_EVERY_SECONDS = 60.0
-CONNECTIONS = 32
+CONNECTIONS = 4
+"""Each can count thousands of requests a second. A crowd of requests would open more at once, and
+opening costs so much more than counting that some would be late."""
 
 # Both scripts of the library are bodies that end in a return, so they can become functions.
 _HIT_SCRIPT = f"""
