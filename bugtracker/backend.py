@@ -1,4 +1,4 @@
-"""Flask behind Connexion: the views, their own rate limits, and the bridge from ASGI.
+"""Flask behind Connexion: the views, and the bridge from ASGI.
 
 The bridge is one hop to a thread and back. The body was read and parsed before, so WSGI's input
 stays empty. Replies are small and sent whole, but for those that routing marks as streamed: each
@@ -17,8 +17,8 @@ from connexion.middleware.abstract import SpecMiddleware
 from starlette.types import Receive, Scope, Send
 from werkzeug.test import create_environ
 
+from bugtracker.callerlimit import limiter_for
 from bugtracker.contract import Contract
-from bugtracker.ratelimit import limiter_for
 from bugtracker.routing import STREAMED, Endpoint, Handler
 from bugtracker.runtime import Runtime
 from bugtracker.validation import query_defaults
@@ -133,7 +133,7 @@ def _flask_app(
     app.config["PROPAGATE_EXCEPTIONS"] = True
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
-    limits = limiter_for(app, runtime.settings)
+    limit = limiter_for(app, runtime)
     for operation in contract.operations.values():
         view = Endpoint(
             operation, handlers[operation.id], runtime, query_defaults(operation, contract)
@@ -141,7 +141,7 @@ def _flask_app(
         app.add_url_rule(
             operation.path.replace("{", "<").replace("}", ">"),
             operation.id,
-            limits(operation, view),
+            limit(operation, view),
             methods=[operation.method.upper()],
             provide_automatic_options=False,
         )

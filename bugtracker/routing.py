@@ -53,7 +53,7 @@ class Endpoint:
         self._handler = handler
         self._runtime = runtime
         self._defaults = dict(defaults)
-        # Flask and flask-limiter tell views apart by these.
+        # Flask tells views apart by these.
         self.__name__ = self.__qualname__ = operation.id
 
     def __call__(self, **_: str) -> flask.Response:

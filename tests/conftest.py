@@ -81,6 +81,8 @@ def settings(cluster: Cluster, database: str, tmp_path_factory: pytest.TempPathF
         rate_limit_per_ip="1000000/minute",
         rate_limit_login="1000000/minute",
         rate_limit_api_key="1000000/minute",
+        rate_limit_sensitive="1000000/minute",
+        rate_limit_mail="1000000/hour",
         log_level="WARNING",
         cors_origins=("https://app.example",),
     )

@@ -159,6 +159,15 @@ class TestCheck:
         assert result.exit_code == 1
         assert "BUGTRACKER_RATE_LIMIT_LOGIN" in result.stderr
 
+    @pytest.mark.parametrize("command", ["check", "serve", "worker"])
+    def test_names_a_list_of_passwords_that_is_not_there(
+        self, run: Run, tmp_path: Path, command: str
+    ) -> None:
+        for path in (tmp_path, tmp_path / "nothing.txt"):
+            result = run(command, env={"BUGTRACKER_COMMON_PASSWORDS_FILE": str(path)})
+            assert result.exit_code == 1
+            assert f"BUGTRACKER_COMMON_PASSWORDS_FILE: Value error, {path} is not" in result.stderr
+
     def test_an_unreachable_database_is_a_problem(self, run: Run) -> None:
         result = run("check", env={"DATABASE_URL": "postgresql+psycopg://nobody@127.0.0.1:1/x"})
         assert result.exit_code == 1
