@@ -9,6 +9,7 @@ from collections.abc import Callable
 import flask
 from flask_limiter import Limiter, RequestLimit
 from limits import RateLimitItem
+from redis.exceptions import RedisError
 
 from bugtracker.contract import Operation
 from bugtracker.errors import RateLimitExceeded
@@ -20,13 +21,29 @@ View = Callable[..., flask.Response]
 REDIS_OPTIONS: dict[str, str | int] = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}  # type: ignore[dict-item]
 
 
+class _PatientLimiter(Limiter):
+    """Counts in memory also for requests that were waiting for Redis when another one gave it up.
+
+    The library falls back for the first that fails and raises for all others in flight: 500.
+    """
+
+    def _check_request_limit(
+        self, callable_name: str | None = None, in_middleware: bool = True
+    ) -> None:
+        try:
+            super()._check_request_limit(callable_name, in_middleware)
+        except RedisError:
+            self.context.seen_limits.clear()
+            super()._check_request_limit(callable_name, in_middleware)
+
+
 def limiter_for(app: flask.Flask, settings: Settings) -> Callable[[Operation, View], View]:
     """Wraps a view with the limit its operation names, or returns it as it is.
 
     A Redis that does not answer turns into counting in this process, not into errors.
     """
     redis = settings.redis_url
-    limiter = Limiter(
+    limiter = _PatientLimiter(
         _client_ip,
         app=app,
         storage_uri=redis.get_secret_value() if redis else "memory://",

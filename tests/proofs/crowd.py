@@ -9,6 +9,7 @@ import httpx
 
 from bugtracker.app import create_app, create_runtime
 from bugtracker.contract import Contract
+from bugtracker.logs import configure_logging
 from bugtracker.settings import Settings
 from tests.behind import employee
 from tests.conformance import Conformance
@@ -37,12 +38,11 @@ class Crowd:
         Each has a connection of its own, open before, to one server or the other in turn.
         """
         with ExitStack() as stack:
-            clients = [
-                stack.enter_context(closing(self._client(number))) for number in range(times)
-            ]
+            clients = [stack.enter_context(closing(self.client(number))) for number in range(times)]
             return at_once([partial(action, http, n) for n, http in enumerate(clients)])
 
-    def _client(self, number: int) -> httpx.Client:
+    def client(self, number: int) -> httpx.Client:
+        """A client with an open connection to the server whose turn it is."""
         http = self.world.client()
         http.base_url = self._urls[number % len(self._urls)]
         http.get("/healthz")
@@ -58,6 +58,7 @@ def crowd(settings: Settings, contract: Contract) -> Iterator[Crowd]:
     """Two servers whose handler threads may all hash at once."""
     update = {"threads": SIZE.threads, "hashing_threads": SIZE.threads}
     busy = settings.model_copy(update=update)
+    configure_logging(busy)
     with ExitStack() as stack:
         runtimes = [create_runtime(busy) for _ in range(SERVERS)]
         for runtime in runtimes:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import pytest
 from _pytest.terminal import TerminalReporter
 
 Report = Callable[..., None]
@@ -11,11 +12,18 @@ Report = Callable[..., None]
 PROPERTY = "proof"
 
 
-def name_of(module: str, group: type | None, test: str) -> str:
-    """What the table calls a test: ``sessions: refresh: one successor``."""
-    words = re.sub(r"([A-Z])", r" \1", group.__name__.removeprefix("Test")).lower() if group else ""
-    parts = (module.rpartition("test_")[2], words, test.removeprefix("test_").replace("_", " "))
-    return ": ".join(part.strip() for part in parts if part)
+def name_of(test: pytest.Function) -> str:
+    """What the table calls a test, whatever its round: ``sessions: refresh: one successor``."""
+    group = test.cls.__name__.removeprefix("Test") if test.cls else ""
+    parts = [test.module.__name__.rpartition("test_")[2]]
+    parts += [re.sub(r"([A-Z])", r" \1", group).strip().lower()] if group else []
+    parts += [test.originalname.removeprefix("test_").replace("_", " ")]
+    case = [part for part in _case(test).split("-") if not part.startswith("round")]
+    return ": ".join(parts) + (f" ({', '.join(case)})" if any(case) else "")
+
+
+def _case(test: pytest.Function) -> str:
+    return test.callspec.id if hasattr(test, "callspec") else ""
 
 
 def table(terminal: TerminalReporter) -> None:
