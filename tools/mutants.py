@@ -36,20 +36,21 @@ LEFT_OUT = (".git", ".venv", ".tools", ".local", ".mypy_cache", ".ruff_cache", "
 SECURITY, SERVICES = "bugtracker/security/", "bugtracker/services/"
 LOGIN = ("handlers/test_auth_login.py", "handlers/test_auth_sessions.py")
 TESTS: dict[str, tuple[str, ...]] = {
-    f"{SECURITY}permissions.py": (
-        "security/test_permission_matrix.py",
-        "handlers/test_archiving.py",
-    ),
+    f"{SECURITY}tokens.py": ("security/test_tokens.py",),
+    f"{SECURITY}secrets.py": ("test_secrets.py", "security/test_passwords.py"),
+    f"{SECURITY}passwords.py": ("security/test_passwords.py", "handlers/test_auth_login.py"),
+    f"{SECURITY}keys.py": ("security/test_tokens.py", "cli/test_keys.py", "proofs/test_keys.py"),
     f"{SECURITY}authentication.py": (
         "handlers/test_auth_sessions.py",
         "security/test_tokens.py",
-        "test_validation.py",
+        "handlers/test_projects.py",
+    ),
+    f"{SECURITY}permissions.py": (
+        "handlers/test_archiving.py",
+        "handlers/test_assigning.py",
+        "handlers/test_comments.py",
         "security/test_permission_matrix.py",
     ),
-    f"{SECURITY}tokens.py": ("security/test_tokens.py",),
-    f"{SECURITY}passwords.py": ("security/test_passwords.py", "handlers/test_auth_login.py"),
-    f"{SECURITY}secrets.py": ("test_secrets.py", "security/test_passwords.py"),
-    f"{SECURITY}keys.py": ("security/test_tokens.py", "cli/test_keys.py", "proofs/test_keys.py"),
     f"{SECURITY}principal.py": (),
     f"{SECURITY}scoping.py": (
         "handlers/test_comments.py",
