@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -190,6 +191,8 @@ def main() -> int:
     parser.add_argument("modules", nargs="*", help="such as tokens; default all")
     parser.add_argument("--minutes", type=float, default=600)
     arguments = parser.parse_args()
+    # So that the copy and the database server go away however the run ends.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     ends = time.monotonic() + arguments.minutes * 60
     survivors, complete = try_all(chosen(arguments.modules), ends)
     known = explained()
