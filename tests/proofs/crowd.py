@@ -56,7 +56,7 @@ class Crowd:
 @contextmanager
 def crowd(settings: Settings, contract: Contract) -> Iterator[Crowd]:
     """Two servers whose handler threads may all hash at once."""
-    update = {"threads": SIZE.threads, "hashing_threads": SIZE.threads}
+    update = {"hashing_threads": settings.threads}
     busy = settings.model_copy(update=update)
     configure_logging(busy)
     with ExitStack() as stack:

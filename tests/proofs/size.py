@@ -13,8 +13,6 @@ class Size:
     """At the same moment."""
     rounds: int
     """How often each race is run, on things of its own."""
-    threads: int
-    """Handler threads of each server."""
     pairs: int
     """Of timed requests."""
     bcrypt_cost: int
@@ -22,7 +20,7 @@ class Size:
     enough to see the rest beside it."""
 
 
-FULL = Size(full=True, requests=100, rounds=3, threads=50, pairs=200, bcrypt_cost=10)
-SHORT = Size(full=False, requests=50, rounds=1, threads=16, pairs=3, bcrypt_cost=4)
+FULL = Size(full=True, requests=100, rounds=3, pairs=200, bcrypt_cost=10)
+SHORT = Size(full=False, requests=50, rounds=1, pairs=3, bcrypt_cost=4)
 
 SIZE = FULL if os.environ.get("TEST_PROOFS") == "full" else SHORT
