@@ -44,6 +44,12 @@ class OwnRedis:
         """Its address, whether or not it runs."""
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """While it runs."""
+        assert self._process is not None
+        return self._process
+
     def client(self) -> Redis:
         """To look inside; close it."""
         return Redis(port=self.port)
@@ -86,6 +92,13 @@ class OwnRedis:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+@contextmanager
+def own_redis(directory: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """Port and process of a Redis that may be stopped, for good or for a while."""
+    with OwnRedis(directory) as running:
+        yield running.port, running.process
 
 
 def _bundled_redis() -> str | None:
