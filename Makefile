@@ -6,6 +6,8 @@ INSTALL := $(UV) pip install -q
 COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 BIN := .venv/bin
+# The tests wait for browsers, commands and time limits: one process more than there are cores.
+WORKERS = $(shell $(BIN)/python -c "import os; print((os.cpu_count() or 1) + 1)")
 
 # An environment whose interpreter has gone (moved, upgraded) is made anew.
 BROKEN := $(if $(realpath $(BIN)/python),,always)
@@ -22,7 +24,7 @@ run: .venv/.base ## Start everything on 127.0.0.1:8000 (BUGTRACKER_PORT changes 
 	@exec $(BIN)/bugtracker serve
 
 test: lint ## Run the linters, the type checker and all tests (ARGS="-k login" narrows)
-	@exec $(BIN)/pytest -n auto --cov --cov-report=term $(if $(ARGS),$(ARGS),--cov-fail-under=90)
+	@exec $(BIN)/pytest -n $(WORKERS) --cov --cov-report=term $(if $(ARGS),$(ARGS),--cov-fail-under=90)
 
 proofs: .venv/.dev ## Run the proofs in full: races, a broken Redis, timing, secrets (minutes)
 	@TEST_PROOFS=full exec $(BIN)/pytest --timeout 0 tests/proofs $(ARGS)
@@ -32,7 +34,7 @@ mutants: .venv/.dev ## Delete each check of the security code; tests must notice
 
 fuzz: .venv/.dev ## Fuzz the API for long, differently each time (EXAMPLES=500 per operation; filters 40 times that)
 	@export SCHEMATHESIS_MAX_EXAMPLES=$(or $(EXAMPLES),500); \
-	FILTER_EXAMPLES=$$((SCHEMATHESIS_MAX_EXAMPLES * 40)) exec $(BIN)/pytest -n auto --timeout 0 \
+	FILTER_EXAMPLES=$$((SCHEMATHESIS_MAX_EXAMPLES * 40)) exec $(BIN)/pytest -n $(WORKERS) --timeout 0 \
 		tests/test_schemathesis.py tests/rsql/test_properties.py
 
 lint: .venv/.dev ## Run the linters and the type checker only

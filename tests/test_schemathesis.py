@@ -103,7 +103,7 @@ def things_of(org: Org) -> str:
 """
 
 
-@pytest.mark.timeout(0 if EXAMPLES else 120)
+@pytest.mark.timeout(0 if EXAMPLES else 600)
 class TestSchemathesis:
     def test_finds_nothing_as_owner_of_things(
         self, world: World, server: Server, tmp_path: Path
