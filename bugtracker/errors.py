@@ -152,6 +152,12 @@ class OrganisationRequired(AppError):
     status, code, title = 403, "organisation_required", "The session has no organisation"
 
 
+class OrganisationNotCurrent(AppError):
+    """Known to the caller, who is a member of it."""
+
+    status, code, title = 403, "organisation_not_current", "The token is for another organisation"
+
+
 class OriginNotAllowed(AppError):
     status, code, title = 403, "origin_not_allowed", "This origin is not allowed"
 
@@ -185,6 +191,14 @@ class ProjectNameTaken(AppError):
 
 class ProjectKeyTaken(AppError):
     status, code, title = 409, "project_key_taken", "The project key is taken"
+
+
+class OrganisationSlugTaken(AppError):
+    status, code, title = 409, "organisation_slug_taken", "The slug is taken"
+
+
+class OwnerRequired(AppError):
+    status, code, title = 409, "owner_required", "An organisation needs an owner"
 
 
 class UsernameTaken(AppError):
@@ -232,6 +246,10 @@ class MediaTypeNotSupported(AppError):
 
 class AssigneeInvalid(AppError):
     status, code, title = 422, "assignee_invalid", "This person cannot be assigned"
+
+
+class SuccessorInvalid(AppError):
+    status, code, title = 422, "successor_invalid", "This person cannot become the owner"
 
 
 class ContentInvalid(AppError):

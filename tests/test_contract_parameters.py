@@ -26,10 +26,11 @@ class Scene:
 
 @pytest.fixture
 def scene(world: World) -> Scene:
-    """The scene, seen by the manager who made it."""
+    """The scene, seen by the owner who made it."""
     org = world.create_org()
-    caller = org.manager
+    caller = org.owner
     world.open_session(caller.id, org.id)
+    world.join(caller.id, world.create_org().id, "auditor")
     caller.create_project(name="Archive of tides")
     project = caller.create_project(name="Before the tides")
     other = caller.create_project(name="Zebra")
@@ -40,6 +41,7 @@ def scene(world: World) -> Scene:
     comment = caller.create_comment(issue, "It is **wrong**.")
     caller.create_comment(issue, "It is right.")
     paths = {"project_id": project["id"], "issue_id": issue["id"], "comment_id": comment["id"]}
+    paths |= {"organisation_id": str(org.id), "user_id": str(org.developer.id)}
     return Scene(caller, paths)
 
 
@@ -68,6 +70,8 @@ EFFECTS: dict[str, dict[str, Value]] = {
     "get_comment": {"render": "html"},
     "list_sessions": PAGING,
     "list_my_activity": PAGING,
+    "list_organisations": PAGING,
+    "list_members": {**PAGING, "role": "developer"},
 }  # fmt: skip
 
 CASES = [(operation, name) for operation, effects in EFFECTS.items() for name in effects]

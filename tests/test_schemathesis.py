@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.serving import Server
-from tests.world import Caller, World
+from tests.world import Caller, Org, World
 
 EXAMPLES = os.environ.get("SCHEMATHESIS_MAX_EXAMPLES")
 ALL_PHASES = "examples,coverage,fuzzing,stateful"
@@ -25,14 +25,17 @@ expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 412, 422]
 [[operations]]
 include-operation-id = [
   "list_projects", "list_issues", "list_comments", "list_issue_history", "list_sessions",
-  "list_my_activity",
+  "list_my_activity", "list_organisations", "list_members",
 ]
 [operations.checks.positive_data_acceptance]
 expected-statuses = [200, 400, 401, 403, 404]
 
 # The coverage phase writes headers of letters and digits only, and takes its "0" for an ETag.
 [[operations]]
-include-operation-id = ["update_project", "delete_project", "update_issue", "update_comment"]
+include-operation-id = [
+  "update_project", "delete_project", "update_issue", "update_comment",
+  "update_organisation", "update_member",
+]
 [operations.phases.coverage.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 422]
 
@@ -73,8 +76,9 @@ def as_caller(caller: Caller) -> list[str]:
     return ["--header", f"Authorization: {caller.http.headers['Authorization']}", *excluded]
 
 
-def things_of(caller: Caller) -> str:
+def things_of(org: Org) -> str:
     """Configuration that makes path parameters name things that exist."""
+    caller = org.owner
     project = caller.create_project()
     issue = caller.create_issue(project, description="It is **wrong**.")
     comment = caller.create_comment(issue)
@@ -84,6 +88,8 @@ def things_of(caller: Caller) -> str:
 "path.project_id" = "{project["id"]}"
 "path.issue_id" = "{issue["id"]}"
 "path.comment_id" = "{comment["id"]}"
+"path.organisation_id" = "{org.id}"
+"path.user_id" = "{org.member.id}"
 """
 
 
@@ -92,9 +98,9 @@ class TestSchemathesis:
     def test_finds_nothing_as_owner_of_things(
         self, world: World, server: Server, tmp_path: Path
     ) -> None:
-        owner = world.create_org().owner
-        options = ["--phases", ALL_PHASES, "--max-examples", "8", *as_caller(owner)]
-        fuzz(server, tmp_path, *options, config=things_of(owner))
+        org = world.create_org()
+        options = ["--phases", ALL_PHASES, "--max-examples", "8", *as_caller(org.owner)]
+        fuzz(server, tmp_path, *options, config=things_of(org))
 
     def test_finds_nothing_as_member_who_guesses(
         self, world: World, server: Server, tmp_path: Path

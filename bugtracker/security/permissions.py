@@ -25,7 +25,7 @@ class Grant(Enum):
 
     OWN = "own"
     ANY = "any"
-    # Only for users.invite: the highest role that may be granted.
+    # Only for users.invite: the highest role that may be given (CEILINGS).
     UP_TO_DEVELOPER = "up_to_developer"
     UP_TO_ADMIN = "up_to_admin"
     UP_TO_OWNER = "up_to_owner"
@@ -75,6 +75,21 @@ PERMISSIONS: Mapping[str, Mapping[Role, Grant]] = MappingProxyType(
         "organisation.delete": _OWNERS,
     }
 )
+
+
+CEILINGS: Mapping[Grant, Role] = MappingProxyType(
+    {
+        Grant.UP_TO_DEVELOPER: "developer",
+        Grant.UP_TO_ADMIN: "admin",
+        Grant.UP_TO_OWNER: "owner",
+    }
+)
+"""The highest role that a grant of users.invite gives."""
+
+
+def is_above(role: Role, other: Role) -> bool:
+    """Whether a role ranks above another."""
+    return ROLES.index(role) < ROLES.index(other)
 
 
 def grant_of(role: Role | None, permission: str) -> Grant | None:
@@ -150,3 +165,18 @@ def authorise(principal: Principal, permission: str, to: Relations) -> None:
     if grant_of(principal.role, permission) is Grant.OWN:
         raise PermissionDenied(OWN_MEANS[permission][1])
     raise PermissionDenied(f"The role {principal.role} does not have the permission {permission}.")
+
+
+def authorise_granting(principal: Principal, role: Role) -> None:
+    """403 when the caller may not give anybody this role: nobody gives one above their own."""
+    grant = grant_of(principal.role, "users.invite")
+    ceiling = None if grant is None else CEILINGS[grant]
+    if ceiling is None or is_above(role, ceiling):
+        most = "no role" if ceiling is None else f"roles up to {ceiling}"
+        raise PermissionDenied(f"The role {principal.role} can give {most}, not {role}.")
+
+
+def authorise_over(principal: Principal, role: Role) -> None:
+    """403 when somebody of this role ranks above the caller."""
+    if principal.role is None or is_above(role, principal.role):
+        raise PermissionDenied(f"The role {principal.role} has no say over the role {role}.")

@@ -1,7 +1,7 @@
 """Loads what a request names, in the caller's organisation only, for changing it.
 
 A missing object and another organisation's answer alike: 404. Rows are locked in one order,
-project before issue before comment, so that writers wait and never deadlock.
+organisation before project before issue before comment, so that writers wait and never deadlock.
 """
 
 import re
@@ -10,15 +10,15 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, select
 
 from bugtracker.context import Context
-from bugtracker.errors import ResourceNotFound
-from bugtracker.models import Comment, Issue, Project
+from bugtracker.errors import OrganisationNotCurrent, ResourceNotFound
+from bugtracker.models import Comment, Issue, Member, Organisation, Project
 
 ISSUE_KEY = re.compile(r"([A-Za-z][A-Za-z0-9]{1,9})-([1-9][0-9]{0,8})")
 
 
-def not_found(kind: str) -> ResourceNotFound:
+def not_found(kind: str, where: str = "in this organisation") -> ResourceNotFound:
     """The 404 of a missing object, or of one that is not the caller's to know of."""
-    return ResourceNotFound(f"There is no such {kind} in this organisation.")
+    return ResourceNotFound(f"There is no such {kind} {where}.")
 
 
 def issue_named(ctx: Context, ref: str) -> ColumnElement[bool]:
@@ -40,6 +40,34 @@ def issue_named(ctx: Context, ref: str) -> ColumnElement[bool]:
 def in_same_project() -> ColumnElement[bool]:
     """Joins issues with their project."""
     return and_(Project.org_id == Issue.org_id, Project.id == Issue.project_id)
+
+
+def require_current(ctx: Context, organisation_id: str) -> None:
+    """Refuses an organisation other than the token's: 403 with what to do for another one of the
+    caller's, 404 for all others."""
+    org_id = UUID(organisation_id)
+    if org_id == ctx.org_id:
+        return
+    joined = select(Member.role).where(
+        Member.org_id == org_id, Member.account_id == ctx.user_id, Member.removed_at.is_(None)
+    )
+    if ctx.session.scalar(joined) is None:
+        raise not_found("organisation", "among yours")
+    raise OrganisationNotCurrent(
+        f"To work in it, send the refresh token with org_id {org_id} to /api/auth/refresh."
+    )
+
+
+def lock_organisation(ctx: Context) -> Organisation:
+    """The caller's organisation, locked: what happens once at a time in it waits here."""
+    return ctx.session.scalars(
+        select(Organisation)
+        .where(Organisation.id == ctx.org_id)
+        # Not FOR UPDATE: everything that is written meanwhile refers to it.
+        .with_for_update(key_share=True)
+        # Whoever waited sees what the others did.
+        .execution_options(populate_existing=True)
+    ).one()
 
 
 def lock_project(ctx: Context, project_id: str) -> Project:

@@ -1,4 +1,4 @@
-"""Organisations: founding one, joining one."""
+"""Organisations: founding one, joining one, renaming one."""
 
 import re
 import secrets
@@ -10,14 +10,19 @@ from uuid import UUID
 import structlog
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from bugtracker.conditional import check_if_match
 from bugtracker.context import Context
 from bugtracker.db import enter_tenant
+from bugtracker.errors import OrganisationSlugTaken, Violation
 from bugtracker.ids import new_id
 from bugtracker.models import Account, Member, Organisation
 from bugtracker.models.organisation import Role
+from bugtracker.security.scoping import lock_organisation, require_current
 from bugtracker.services import events
+from bugtracker.services.changes import apply_patch
 from bugtracker.services.events import Origin
 
 log = structlog.get_logger()
@@ -42,19 +47,59 @@ def join_first(ctx: Context, account: Account) -> UUID | None:
     slug = ctx.runtime.settings.open_organisation
     if account.pending_org_name is not None:
         name = account.pending_org_name
-        org_id = found(ctx.session, _free_slugs(name, slug), name, _by(ctx, account))
-        add_member(ctx.session, org_id, account.id, "owner", _by(ctx, account))
+        org_id = found(ctx.session, _free_slugs(name, slug), name, _by(ctx, account.id))
+        add_member(ctx.session, org_id, account.id, "owner", _by(ctx, account.id))
         return org_id
     open_id = organisation_by_slug(ctx.session, slug) if slug else None
     if open_id is not None:
-        add_member(ctx.session, open_id, account.id, "developer", _by(ctx, account))
+        add_member(ctx.session, open_id, account.id, "developer", _by(ctx, account.id))
     elif slug:
         log.warning("open_organisation_missing", slug=slug)
     return open_id
 
 
-def _by(ctx: Context, account: Account) -> Origin:
-    return Origin(ctx.now, None, account.id, account.id, ctx.request_id)
+def _by(ctx: Context, account_id: UUID) -> Origin:
+    return Origin(ctx.now, None, account_id, account_id, ctx.request_id)
+
+
+def create_organisation(ctx: Context) -> UUID:
+    """A new organisation that the caller owns. 409 when its slug is asked for and taken; without
+    one it is made of the name."""
+    body, by = ctx.body, _by(ctx, ctx.user_id)
+    reserved = ctx.runtime.settings.open_organisation
+    slugs: Iterable[str] = _free_slugs(body["name"], reserved)
+    if "slug" in body:
+        slugs = [body["slug"]] if body["slug"] != reserved else []
+    try:
+        org_id = found(ctx.session, slugs, body["name"], by)
+    except ValueError as error:
+        raise _slug_taken() from error
+    add_member(ctx.session, org_id, ctx.user_id, "owner", by)
+    return org_id
+
+
+def _slug_taken() -> OrganisationSlugTaken:
+    violation = Violation("organisation_slug_taken", "is taken", pointer="/slug")
+    return OrganisationSlugTaken("Choose another slug.", errors=[violation])
+
+
+def update_organisation(ctx: Context, organisation_id: str) -> None:
+    """Applies a merge patch to the token's organisation. 409 when the slug is taken."""
+    require_current(ctx, organisation_id)
+    organisation = lock_organisation(ctx)
+    check_if_match(ctx, organisation, organisation.id)
+    changes = apply_patch(organisation, ctx.body)
+    if "slug" in changes and organisation.slug == ctx.runtime.settings.open_organisation:
+        raise _slug_taken()
+    if not changes:
+        return
+    organisation.touch(ctx.now)
+    try:
+        ctx.session.flush()
+    except IntegrityError as error:
+        raise _slug_taken() from error
+    resource = events.Resource("organisation", organisation.id, organisation.version)
+    events.record(ctx, "organisation.updated", resource, changes)
 
 
 def _free_slugs(name: str, reserved: str | None) -> Iterator[str]:

@@ -9,9 +9,9 @@ from bugtracker.conditional import check_if_match
 from bugtracker.context import Context
 from bugtracker.errors import AppError, ProjectKeyTaken, ProjectNameTaken
 from bugtracker.ids import new_id
-from bugtracker.models import Organisation, Project
+from bugtracker.models import Project
 from bugtracker.security.permissions import Relations, authorise
-from bugtracker.security.scoping import lock_project
+from bugtracker.security.scoping import lock_organisation, lock_project
 from bugtracker.services import events
 from bugtracker.services.changes import apply_patch
 from bugtracker.services.project_keys import derive_key
@@ -46,9 +46,7 @@ def create_project(ctx: Context) -> Project:
 
 def _taken_keys(ctx: Context) -> set[str]:
     """The keys of the organisation, whose row is locked: keys are derived one after the other."""
-    ctx.session.execute(
-        select(Organisation.id).where(Organisation.id == ctx.org_id).with_for_update(key_share=True)
-    )
+    lock_organisation(ctx)
     return set(ctx.session.scalars(select(Project.key).where(Project.org_id == ctx.org_id)))
 
 

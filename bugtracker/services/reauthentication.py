@@ -35,6 +35,13 @@ def require_password(ctx: Context, found: Found, field: str = "password") -> Non
         raise _password_wrong(field)
 
 
+def require(ctx: Context, field: str = "password") -> None:
+    """422 unless this field of the body is the caller's password, and 401 when their session
+    ended meanwhile. Slow on purpose: call it before the request's transaction has begun."""
+    require_password(ctx, find_own(ctx), field)
+    require_live(ctx)
+
+
 def lock(ctx: Context, found: Found, field: str = "password") -> Locked:
     """The caller's account and credential, locked. Checking the password took a while: refuses
     when meanwhile it was changed, or the session ended."""
