@@ -20,19 +20,22 @@ class Violation:
 
     ``pointer`` is a JSON pointer into the body, ``parameter`` the name of a query, path or header
     parameter; one of them is set. ``code`` is the schema keyword that failed, or our own word.
+    ``position`` is the offset in the parameter's text, in characters from 0, where that is known.
     """
 
     code: str
     detail: str
     pointer: str | None = None
     parameter: str | None = None
+    position: int | None = None
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, Any]:
         place = (
             {"pointer": self.pointer} if self.parameter is None else {"parameter": self.parameter}
         )
         return {
             **{k: v for k, v in place.items() if v is not None},
+            **({} if self.position is None else {"position": self.position}),
             "code": self.code,
             "detail": self.detail,
         }
@@ -107,6 +110,10 @@ class RequestMalformed(AppError):
 
 class CursorInvalid(AppError):
     status, code, title = 400, "cursor_invalid", "The cursor is not valid"
+
+
+class FilterInvalid(AppError):
+    status, code, title = 400, "filter_invalid", "The filter is not valid"
 
 
 # 401, 403, 404: who are you, may you, does it exist for you

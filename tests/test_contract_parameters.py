@@ -63,6 +63,12 @@ EFFECTS: dict[str, dict[str, Value]] = {
     "list_issues": {
         **PAGING, "page": 1, "status": "in_progress", "priority": "critical", "assignee": "me",
         "reporter": "me", "search": "flood", "sort": "created_at", "render": "html",
+        "filter": "title==*ebb*",
+    },
+    "list_all_issues": {
+        **PAGING, "page": 1, "status": "in_progress", "priority": "critical", "assignee": "me",
+        "reporter": "me", "search": "flood", "sort": "created_at", "render": "html",
+        "filter": "priority>high",
     },
     "get_issue": {"render": "html"},
     "list_issue_history": {**PAGING, "sort": "-created_at"},

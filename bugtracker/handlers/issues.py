@@ -21,6 +21,13 @@ def list_issues(ctx: Context, project_id: str) -> Reply:
     return page.reply(ctx, lambda row: serializers.issue(row, html=html))
 
 
+def list_all_issues(ctx: Context) -> Reply:
+    """GET /api/issues"""
+    html = ctx.query["render"] == "html"
+    page = paginate(ctx, *queries.listed(ctx))
+    return page.reply(ctx, lambda row: serializers.issue(row, html=html))
+
+
 def create_issue(ctx: Context, project_id: str) -> Reply:
     """POST /api/projects/{project_id}/issues"""
     issue, project = service.create_issue(ctx, project_id)

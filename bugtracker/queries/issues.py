@@ -10,6 +10,8 @@ from bugtracker.context import Context
 from bugtracker.db import Rows
 from bugtracker.models import Issue, Project
 from bugtracker.paging import Sort, Sorts, date_sort, time_sort
+from bugtracker.queries.issue_filters import FIELDS
+from bugtracker.rsql import filtered
 from bugtracker.security.scoping import in_same_project, issue_named
 
 COLUMNS = (
@@ -52,15 +54,16 @@ def _all(ctx: Context) -> Rows:
     return select(*COLUMNS).join(Project, in_same_project()).where(Issue.org_id == ctx.org_id)
 
 
-def listed(ctx: Context, project_id: UUID) -> tuple[Rows, Sorts]:
-    """A project's issues by the list's filters, and what they can be sorted by.
+def listed(ctx: Context, project_id: UUID | None = None) -> tuple[Rows, Sorts]:
+    """The issues of a project, or of all, by the list's filters; and what they can be sorted by.
 
     A search without ``sort`` is ordered by relevance.
     """
-    statement = _all(ctx).where(*_conditions(ctx))
+    statement = _all(ctx).where(*_conditions(ctx), *filtered(ctx, FIELDS))
     search = ctx.query["search"]
     if search is None:
-        return statement.where(Issue.project_id == project_id), SORTS
+        of_project = [] if project_id is None else [Issue.project_id == project_id]
+        return statement.where(*of_project), SORTS
     # The function looks into this project only. Said here too, PostgreSQL would expect few issues
     # in it and read them all, instead of the hits.
     hits = (

@@ -73,6 +73,7 @@ OPERATIONS: dict[str, str | tuple[str, ...]] = {
     "update_project": ("edit project", "archive project"),
     "delete_project": ("archive project",),
     "list_issues": ("view",),
+    "list_all_issues": ("view",),
     "create_issue": ("create issue",),
     "get_issue": ("view",),
     "update_issue": ("edit issue", "change assignee"),
@@ -123,6 +124,7 @@ def reads(t: Things) -> list[Try]:
         Try("view", "list_projects", "/api/projects"),
         Try("view", "get_project", f"/api/projects/{t.project}"),
         Try("view", "list_issues", f"/api/projects/{t.project}/issues"),
+        Try("view", "list_all_issues", "/api/issues"),
         Try("view", "get_issue", f"/api/issues/{t.issue}"),
         Try("view", "list_issue_history", f"/api/issues/{t.issue}/history"),
         Try("view", "list_comments", f"/api/issues/{t.issue}/comments"),
@@ -272,6 +274,7 @@ class TestAnotherOrganisation:
         pairs = zip(everything(t), everything(nothing), strict=True)
         for foreign, missing in pairs:
             if "{" not in contract.operations[foreign.operation].path:
+            if foreign.path in ("/api/projects", "/api/issues"):
                 continue
             answers = [ask(stranger.http, contract, a) for a in (foreign, missing)]
             codes = [answer.status_code for answer in answers]
