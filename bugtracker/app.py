@@ -30,7 +30,10 @@ def create_runtime(settings: Settings) -> Runtime:
     if settings.database_url is None or settings.secret_key is None:
         raise ValueError("database_url and secret_key are required")
     db = Database(settings.database_url.get_secret_value(), pool_size=settings.threads + 4)
-    keyring = Keyring(settings.secret_key.get_secret_value())
+    keyring = Keyring(
+        settings.secret_key.get_secret_value(),
+        [key.get_secret_value() for key in settings.encryption_keys],
+    )
     return Runtime(
         settings=settings,
         db=db,
@@ -47,7 +50,12 @@ def create_app(runtime: Runtime, contract: Contract | None = None) -> ASGIApp:
     contract = contract or load_contract()
     paths = PathIndex(contract)
     pages = Pages(_connexion(runtime, contract, paths), contract, runtime.settings)
-    return Edge(pages, runtime.settings, methods_of=pages.methods_of(paths.methods))
+    return Edge(
+        pages,
+        runtime.settings,
+        methods_of=pages.methods_of(paths.methods),
+        recent_keys=runtime.recent_keys,
+    )
 
 
 def _connexion(runtime: Runtime, contract: Contract, paths: PathIndex) -> ASGIApp:

@@ -111,4 +111,6 @@ def enter_tenant(session: Session, org_id: UUID | None, account_id: UUID | None 
 
 def owner_engine(url: str) -> Engine:
     """Connections as the schema's owner, for migrations and administration."""
-    return create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 5})
+    return create_engine(
+        url, poolclass=NullPool, hide_parameters=True, connect_args={"connect_timeout": 5}
+    )

@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bugtracker.errors import AppError, InternalError, ServiceUnavailable
+from bugtracker.tracebacks import QUOTING_CLASS
 
 log = structlog.get_logger()
 
@@ -15,8 +16,6 @@ log = structlog.get_logger()
 # too many connections; classes 08 (connection) and 57 (operator intervention) as a whole.
 TRANSIENT = {"55P03", "57014", "40P01", "40001", "53300"}
 TRANSIENT_CLASSES = ("08", "57")
-# Their messages quote the value that was wrong.
-QUOTING_CLASS = "22"
 
 
 def as_app_error(error: DBAPIError | PoolTimeout) -> AppError:

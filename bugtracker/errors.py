@@ -165,6 +165,12 @@ class OrganisationNotCurrent(AppError):
     status, code, title = 403, "organisation_not_current", "The token is for another organisation"
 
 
+class SessionRequired(AppError):
+    """For API keys, where somebody's own account is meant."""
+
+    status, code, title = 403, "session_required", "A session is required"
+
+
 class OriginNotAllowed(AppError):
     status, code, title = 403, "origin_not_allowed", "This origin is not allowed"
 
@@ -224,6 +230,10 @@ class TwoFactorNotEnrolled(AppError):
     status, code, title = 409, "two_factor_not_enrolled", "There is no authenticator to confirm"
 
 
+class ApiKeyNotActive(AppError):
+    status, code, title = 409, "api_key_not_active", "The API key cannot be rotated"
+
+
 class IdempotencyKeyInUse(AppError):
     status, code, title = 409, "idempotency_key_in_use", "The first request is still at work"
 
@@ -257,6 +267,10 @@ class AssigneeInvalid(AppError):
 
 class SuccessorInvalid(AppError):
     status, code, title = 422, "successor_invalid", "This person cannot become the owner"
+
+
+class ApiKeyScopeNotHeld(AppError):
+    status, code, title = 422, "api_key_scope_not_held", "You cannot give a scope you do not have"
 
 
 class ContentInvalid(AppError):

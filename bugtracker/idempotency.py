@@ -26,6 +26,7 @@ from bugtracker.context import Context
 from bugtracker.errors import IdempotencyKeyInUse, IdempotencyKeyReused
 from bugtracker.ids import new_id
 from bugtracker.models import IdempotencyKey
+from bugtracker.models.idempotency import response_place
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -70,8 +71,7 @@ class Claim:
     @property
     def associated(self) -> str:
         """What binds a stored response to its key and to the request it answers."""
-        parts = (self.scope_hash, self.key_hash, self.fingerprint)
-        return "idempotency_keys.response/" + "/".join(part.hex() for part in parts)
+        return response_place(self.scope_hash, self.key_hash, self.fingerprint)
 
 
 def once(
@@ -120,6 +120,9 @@ def keep(ctx: Context, claim: Claim, answer: flask.Response) -> None:
 def _claim_for(ctx: Context, path: Path, key: str) -> Claim:
     caller = ctx.caller
     scope = [ctx.operation.id, caller and str(caller.account_id), caller and str(caller.org_id)]
+    if caller and caller.api_key_id:
+        # Another key of the same person may have other scopes: it must not read this one's answers.
+        scope.append(str(caller.api_key_id))
     request = [path, ctx.given_query, ctx.body]
     return Claim(
         new_id(), _hash(ctx, "scope", scope), _hash(ctx, "key", key), _hash(ctx, "request", request)

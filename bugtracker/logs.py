@@ -1,15 +1,17 @@
 """Logs: one structured line per event on standard error, for our code and for libraries alike.
 
 Request id and whatever else is bound with `structlog.contextvars` are on every line. Neither
-headers, bodies nor query strings are ever logged, and tracebacks come without local variables:
-all of these hold secrets.
+headers, bodies nor query strings are ever logged, and tracebacks come without local variables and
+without what PostgreSQL says of rows: all of these hold secrets.
 """
 
 import json
 import logging
 import sys
+import threading
 from functools import lru_cache
-from typing import TextIO
+from types import TracebackType
+from typing import Any, TextIO
 
 import orjson
 import structlog
@@ -17,6 +19,7 @@ from starlette.types import Scope
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from bugtracker.settings import Settings
+from bugtracker.tracebacks import ExcInfo, full_text, one_line, without_values
 
 MASK = "***"
 _SECRET_WORDS = ("password", "token", "secret", "authorization", "cookie", "api_key")
@@ -25,6 +28,7 @@ _MAX_PATH = 512
 _TALKATIVE = ("httpx", "httpcore", "asyncio", "urllib3", "alembic", "procrastinate")
 
 _requests = structlog.get_logger("bugtracker.request")
+_uncaught = structlog.get_logger("bugtracker.uncaught")
 
 
 def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
@@ -44,6 +48,25 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     _configure_standard_library(level, render, stream)
 
 
+def log_uncaught() -> None:
+    """Log what nobody catches, in any thread; Python would print it whole, past all of this."""
+
+    def in_main_thread(
+        kind: type[BaseException], error: BaseException, place: TracebackType | None
+    ) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, place)
+        else:
+            _uncaught.critical("uncaught_exception", exc_info=error)
+
+    def in_thread(what: threading.ExceptHookArgs) -> None:
+        name = what.thread.name if what.thread else None
+        _uncaught.critical("uncaught_exception", thread=name, exc_info=what.exc_value)
+
+    sys.excepthook = in_main_thread
+    threading.excepthook = in_thread
+
+
 def log_request(scope: Scope, status: int, seconds: float) -> None:
     """The one line of a request. 499 stands for a client that left before the answer."""
     state = scope["state"]
@@ -55,7 +78,7 @@ def log_request(scope: Scope, status: int, seconds: float) -> None:
         "request_id": state["request_id"],
         "client_ip": state["client_ip"],
     }
-    for name in ("operation_id", "account_id", "org_id"):
+    for name in ("operation_id", "account_id", "org_id", "via_key"):
         if state.get(name) is not None:
             fields[name] = str(state[name])
     _requests.info("request", **fields)
@@ -67,6 +90,24 @@ def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
         if _is_secret(name):
             event[name] = MASK
     return event
+
+
+def describe_exceptions(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Replace exceptions given as values: their own text may hold rows and values."""
+    for name, value in event.items():
+        if name != "exc_info":
+            event[name] = _described(value)
+    return event
+
+
+def _described(value: Any) -> Any:
+    if isinstance(value, BaseException):
+        return one_line(value)
+    if isinstance(value, list | tuple):
+        return [_described(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _described(each) for name, each in value.items()}
+    return value
 
 
 @lru_cache(maxsize=1024)
@@ -87,28 +128,53 @@ def _common() -> list[Processor]:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         mask_secrets,
+        describe_exceptions,
     ]
 
 
 def _renderers(log_format: str, stream: TextIO) -> list[Processor]:
     if log_format == "console" or (log_format == "auto" and stream.isatty()):
-        plain = structlog.dev.plain_traceback
         colours = stream.isatty()
-        return [structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=plain)]
-    return [structlog.processors.format_exc_info, _as_json]
+        return [structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=_write)]
+    return [structlog.processors.ExceptionRenderer(_traceback), _as_json]
+
+
+def _traceback(exc_info: ExcInfo) -> str:
+    return full_text(exc_info[1]).rstrip("\n") if exc_info[1] is not None else ""
+
+
+def _write(stream: TextIO, exc_info: ExcInfo) -> None:
+    stream.write("\n" + _traceback(exc_info))
 
 
 def _as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     try:
-        return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+        return orjson.dumps(event, default=_shown, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:  # lone surrogates and huge integers, which a log must survive
-        return json.dumps(event, default=repr)
+        return json.dumps(event, default=_shown)
+
+
+def _shown(value: object) -> str:
+    return one_line(value) if isinstance(value, BaseException) else repr(value)
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """Also of libraries, whose messages are made of exceptions now and then."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of a record; what other handlers see of it stays as it is."""
+        copy = logging.makeLogRecord(record.__dict__)
+        copy.msg, args = _described(copy.msg), _described(copy.args)
+        copy.args = tuple(args) if isinstance(args, list) else args
+        if copy.exc_info:
+            copy.msg, copy.args = without_values(copy.getMessage(), copy.exc_info[1]), ()
+        return super().format(copy)
 
 
 def _configure_standard_library(level: int, render: list[Processor], stream: TextIO) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _Formatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *_common()],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
         )

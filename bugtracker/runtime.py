@@ -1,9 +1,10 @@
 """What a process is made of, put together once at its start."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bugtracker.db import Database
 from bugtracker.jobs.queue import Queue
+from bugtracker.security.api_keys import RecentKeys
 from bugtracker.security.keys import KeyStore
 from bugtracker.security.passwords import Hasher
 from bugtracker.security.secrets import Keyring
@@ -20,3 +21,4 @@ class Runtime:
     keys: KeyStore
     hasher: Hasher
     queue: Queue
+    recent_keys: RecentKeys = field(default_factory=RecentKeys)

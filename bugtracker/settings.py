@@ -27,6 +27,8 @@ class Settings(BaseSettings):
         extra="ignore",
         frozen=True,
         populate_by_name=True,
+        # What is wrong may be a secret, and errors are printed.
+        hide_input_in_errors=True,
     )
 
     # Where things are.
@@ -65,10 +67,16 @@ class Settings(BaseSettings):
     body_timeout: float = Field(30, gt=0)
     rate_limit_per_ip: str = "100/minute"
     rate_limit_login: str = "5/minute"
+    rate_limit_api_key: str = "600/minute"
+    """Requests with one API key, instead of the limit of the address they come from."""
 
     # Secrets and tokens.
     secret_key: SecretStr | None = None
     """Master key (at least 32 characters). The embedded default generates one in ``local_dir``."""
+    encryption_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    """Secrets (at least 32 characters each, none with a comma) for what is encrypted in the
+    database: the first encrypts, all decrypt, and so does the master key, which encrypts where
+    there are none. docs/operations/rotating-secrets.md tells how to change them."""
     access_token_seconds: int = Field(900, ge=1, le=43_200)
     """Retired signing keys verify for a day, so tokens live half of that at most."""
     refresh_token_seconds: int = Field(7 * 86400, ge=1)
@@ -106,7 +114,7 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = "auto"
     """``auto``: for people on a terminal, JSON elsewhere."""
 
-    @field_validator("cors_origins", "trusted_proxies", mode="before")
+    @field_validator("cors_origins", "trusted_proxies", "encryption_keys", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -124,7 +132,7 @@ class Settings(BaseSettings):
             raise ValueError("must be of the form postgresql://user:password@host/database")
         return SecretStr(f"postgresql+psycopg://{rest}")
 
-    @field_validator("rate_limit_per_ip", "rate_limit_login")
+    @field_validator("rate_limit_per_ip", "rate_limit_login", "rate_limit_api_key")
     @classmethod
     def _is_a_rate_limit(cls, value: str) -> str:
         try:
@@ -145,6 +153,13 @@ class Settings(BaseSettings):
             raise ValueError("must have at least 32 characters")
         return value
 
+    @field_validator("encryption_keys")
+    @classmethod
+    def _are_long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(secret.get_secret_value()) < 32 for secret in value):
+            raise ValueError("each must have at least 32 characters")
+        return value
+
     @model_validator(mode="after")
     def _outside_the_embedded_default_secrets_are_given(self) -> "Settings":
         if self.database_url is not None and self.secret_key is None:
@@ -160,6 +175,11 @@ class Settings(BaseSettings):
     def per_ip_limit(self) -> RateLimitItem:
         """The limit of all requests of one client address."""
         return parse(self.rate_limit_per_ip)
+
+    @property
+    def per_api_key_limit(self) -> RateLimitItem:
+        """The limit of all requests with one API key."""
+        return parse(self.rate_limit_api_key)
 
     @property
     def mail_dir(self) -> Path:

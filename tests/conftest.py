@@ -19,6 +19,7 @@ from bugtracker.migrate import migrate
 from bugtracker.runtime import Runtime
 from bugtracker.settings import Settings
 from tests.conformance import Conformance
+from tests.parallel import Standstill, standstill
 from tests.redis_server import redis_server
 from tests.relay import Relay
 from tests.serving import Server, serve
@@ -79,6 +80,7 @@ def settings(cluster: Cluster, database: str, tmp_path_factory: pytest.TempPathF
         bcrypt_cost=4,
         rate_limit_per_ip="1000000/minute",
         rate_limit_login="1000000/minute",
+        rate_limit_api_key="1000000/minute",
         log_level="WARNING",
         cors_origins=("https://app.example",),
     )
@@ -131,6 +133,13 @@ def anonymous(world: World) -> Iterator[httpx.Client]:
     """Somebody without a token."""
     with world.client() as client:
         yield client
+
+
+@pytest.fixture
+def still(cluster: Cluster, database: str) -> Iterator[Standstill]:
+    """A transaction that keeps rows locked until the test says so."""
+    with standstill(cluster.admin_url(database)) as standing:
+        yield standing
 
 
 @pytest.fixture(scope="session")

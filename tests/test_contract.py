@@ -131,9 +131,7 @@ class TestOperation:
         if "health" not in operation.tags:
             expected |= {"429"}
         if operation.permission is not None:
-            expected |= {"401"}
-        if operation.permission not in (None, ACCOUNT):
-            expected |= {"403"}
+            expected |= {"401", "403"}
         if "{" in operation.path:
             expected |= {"404"}
         headers = {p.name for p in operation.parameters if p.location == "header"}

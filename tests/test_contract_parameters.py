@@ -42,6 +42,8 @@ def scene(world: World) -> Scene:
     caller.create_comment(issue, "It is right.")
     paths = {"project_id": project["id"], "issue_id": issue["id"], "comment_id": comment["id"]}
     paths |= {"organisation_id": str(org.id), "user_id": str(org.developer.id)}
+    keys = [caller.create_api_key()["api_key"] for _ in range(2)]
+    paths["api_key_id"] = keys[0]["id"]
     return Scene(caller, paths)
 
 
@@ -78,6 +80,7 @@ EFFECTS: dict[str, dict[str, Value]] = {
     "list_my_activity": PAGING,
     "list_organisations": PAGING,
     "list_members": {**PAGING, "role": "developer"},
+    "list_api_keys": {**PAGING, "status": "revoked"},
 }  # fmt: skip
 
 CASES = [(operation, name) for operation, effects in EFFECTS.items() for name in effects]

@@ -1,20 +1,12 @@
 """Who waits for whom, with the order forced by rows that the test keeps locked."""
 
-from collections.abc import Iterator
 from functools import partial
 from uuid import UUID
 
 import pytest
 
-from bugtracker.embedded import Cluster
-from tests.parallel import Call, Standstill, standstill
+from tests.parallel import Call, Standstill
 from tests.world import Json, Org
-
-
-@pytest.fixture
-def still(cluster: Cluster, database: str) -> Iterator[Standstill]:
-    with standstill(cluster.admin_url(database)) as still:
-        yield still
 
 
 def url(issue: Json) -> str:

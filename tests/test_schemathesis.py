@@ -33,6 +33,8 @@ include-operation-id = [
   "list_my_activity",
   "list_organisations",
   "list_members",
+  "list_projects", "list_issues", "list_comments", "list_issue_history", "list_sessions",
+  "list_my_activity", "list_api_keys",
 ]
 [operations.checks.positive_data_acceptance]
 expected-statuses = [200, 400, 401, 403, 404]
@@ -42,13 +44,15 @@ expected-statuses = [200, 400, 401, 403, 404]
 include-operation-id = [
   "update_project", "delete_project", "update_issue", "update_comment",
   "update_organisation", "update_member",
+  "update_project", "delete_project", "update_issue", "update_comment", "update_api_key",
+  "revoke_api_key",
 ]
 [operations.phases.coverage.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 422]
 
-# DELETE archives: the project and what is in it can still be read.
+# DELETE archives: the project and what is in it can still be read. A revoked key, too.
 [[operations]]
-include-path-regex = "^/api/projects/"
+include-path-regex = "^/api/(projects|api-keys)/"
 [operations.checks.use_after_free]
 enabled = false
 """
@@ -89,6 +93,7 @@ def things_of(org: Org) -> str:
     project = caller.create_project()
     issue = caller.create_issue(project, description="It is **wrong**.")
     comment = caller.create_comment(issue)
+    key = caller.create_api_key()
     caller.move(caller.create_issue(project, priority="critical"), "in_progress", "resolved")
     return f"""
 [parameters]
@@ -97,6 +102,7 @@ def things_of(org: Org) -> str:
 "path.comment_id" = "{comment["id"]}"
 "path.organisation_id" = "{org.id}"
 "path.user_id" = "{org.member.id}"
+"path.api_key_id" = "{key["api_key"]["id"]}"
 """
 
 

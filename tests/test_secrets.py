@@ -19,7 +19,7 @@ from bugtracker.logs import configure_logging
 from bugtracker.security.secrets import Keyring, new_token, token_hash
 from bugtracker.settings import Settings
 from tests.registering import get_me, logout, newcomer, refresh, tokens_of
-from tests.world import World
+from tests.world import World, made
 
 MASTER = "a master key of more than 32 characters"
 
@@ -91,6 +91,33 @@ class TestLocalSecret:
 
 class TestAtRest:
     """What somebody finds who reads the whole database, or all logs, after a session."""
+
+    def test_no_api_key_can_be_read_anywhere(
+        self, world: World, settings: Settings, cluster: Cluster, database: str, log: StringIO
+    ) -> None:
+        org = world.create_org()
+        header = {"Idempotency-Key": uuid4().hex}
+        body = {"name": "Canary", "scopes": ["projects.read"]}
+        try:
+            keys = [made(org.admin.post("/api/api-keys", body, headers=header))]
+            path = f"/api/api-keys/{keys[0]['api_key']['id']}"
+            keys.append(made(org.admin.post(f"{path}/rotate", {})))
+            for key in keys:
+                with world.with_key(key) as program:
+                    assert program.get("/api/projects").status_code == 200
+                    assert program.get("/api/projects", params={"q": key["key"]}).is_error
+                    assert program.get(f"/api/projects/{uuid4()}").is_error
+            org.admin.delete(path)
+        finally:
+            configure_logging(settings)
+        kept, logged = everything_in(cluster.admin_url(database)), log.getvalue()
+        for key in keys:
+            secret = key["key"].split("_")[2]
+            assert key["api_key"]["prefix"] in kept
+            assert f'"via_key":"{key["api_key"]["id"]}"' in logged
+            for text_of_it in (secret, secret.encode().hex(), secret[:43]):
+                assert text_of_it not in kept
+                assert text_of_it not in logged
 
     @pytest.fixture
     def log(self, settings: Settings) -> StringIO:

@@ -62,6 +62,17 @@ class TestRules:
             Settings(secret_key=SecretStr("short-but-secret"))
         assert "short-but-secret" not in str(refusal.value)
 
+    def test_encryption_keys_are_separated_by_commas_and_each_is_long(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("BUGTRACKER_ENCRYPTION_KEYS", f"{KEY}, {'n' * 32},")
+        assert [secret(key) for key in Settings().encryption_keys] == [KEY, "n" * 32]
+        monkeypatch.setenv("BUGTRACKER_ENCRYPTION_KEYS", f"{KEY},short-but-secret")
+        with pytest.raises(ValidationError, match="at least 32") as refusal:
+            Settings()
+        assert "short-but-secret" not in str(refusal.value)
+        assert KEY not in str(refusal.value)
+
     @pytest.mark.parametrize(
         "given", ["postgres://api@db/x", "postgresql://api@db/x", "postgresql+psycopg://api@db/x"]
     )
@@ -81,7 +92,9 @@ class TestRules:
         assert "hunter2" not in str(refusal.value)
 
     @pytest.mark.parametrize("rate", ["often", "100", "minute", "-1/minute", ""])
-    @pytest.mark.parametrize("name", ["rate_limit_per_ip", "rate_limit_login"])
+    @pytest.mark.parametrize(
+        "name", ["rate_limit_per_ip", "rate_limit_login", "rate_limit_api_key"]
+    )
     def test_a_rate_must_be_one(self, name: str, rate: str) -> None:
         with pytest.raises(ValidationError, match="is not a rate such as 100/minute"):
             Settings.model_validate({name: rate})
@@ -123,6 +136,7 @@ class TestDerived:
             database_url=SecretStr("postgresql://api:hunter2@db/x"),
             secret_key=SecretStr("hunter2" * 8),
             smtp_password=SecretStr("hunter2"),
+            encryption_keys=(SecretStr("hunter2" * 8), SecretStr("7hunter2" * 8)),
         )
         shown = f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()}"
         assert "hunter2" not in shown

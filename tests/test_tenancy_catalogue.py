@@ -162,8 +162,10 @@ class TestCatalogue:
             for index in unique
             if index.table in tenant_tables and index.first != "org_id"
         }
-        # A slug names an organisation to the world; an event's id is ours and random.
-        assert elsewhere == {"organisations_pkey", "organisations_slug_key", "events_pkey"}
+        # A slug names an organisation to the world; an event's id is ours and random; so is an API
+        # key, which is looked up before its organisation is known.
+        global_keys = {"organisations_pkey", "organisations_slug_key", "events_pkey"}
+        assert elsewhere == {*global_keys, "api_keys_key_hash_key"}
 
     def test_functions_with_more_rights_are_fenced_in(self, catalogue: Connection) -> None:
         functions = catalogue.execute(
@@ -177,7 +179,8 @@ class TestCatalogue:
             {"role": APP_ROLE},
         ).all()
         names = {function.proname for function in functions}
-        assert names == {"live_session", "organisation_by_slug", "search_issues", "number_events"}
+        expected = {"live_session", "organisation_by_slug", "search_issues", "number_events"}
+        assert names == {*expected, "live_api_key", "note_api_key_use"}
         for function in functions:
             assert function.proconfig == ["search_path=public, pg_temp"], function.proname
             assert function.owner == "bugtracker_system"

@@ -61,6 +61,11 @@ class Caller:
         """A comment by this caller."""
         return made(self.post(f"/api/issues/{issue['id']}/comments", {"content": content}))
 
+    def create_api_key(self, *scopes: str, **fields: Any) -> Json:
+        """A key of this caller's, with its secret."""
+        body = {"name": "Nightly export", "scopes": scopes or ["projects.read"], **fields}
+        return made(self.post("/api/api-keys", body))
+
     def move(self, issue: Json, *statuses: str) -> Json:
         """Changes the issue's status step by step."""
         for status in statuses:
@@ -204,6 +209,10 @@ class World:
             )
         claims = AccessClaims(account_id, session_id, org_id)
         return session_id, issue_access_token(self.runtime.keys, self.runtime.settings, claims, now)
+
+    def with_key(self, made: Json) -> httpx.Client:
+        """A program that uses a key."""
+        return self.client(Authorization=f"Bearer {made['key']}")
 
     def set_role(self, org: Org, person: Caller, role: Role) -> None:
         """Changes a member's role behind the API's back."""

@@ -3,7 +3,9 @@
 from typing import Any
 
 import click
+import psycopg
 from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 
 from bugtracker import __version__
 from bugtracker.cli.data import import_group, seed
@@ -12,6 +14,7 @@ from bugtracker.cli.names import environment_variable
 from bugtracker.cli.people import create_user
 from bugtracker.cli.serving import check, migrate, serve, worker
 from bugtracker.embedded import EmbeddedPostgresError
+from bugtracker.tracebacks import full_text
 
 
 class _Commands(click.Group):
@@ -25,6 +28,9 @@ class _Commands(click.Group):
             raise click.ClickException("wrong settings:\n" + "\n".join(lines)) from None
         except EmbeddedPostgresError as error:
             raise click.ClickException(str(error)) from None
+        except (SQLAlchemyError, psycopg.Error) as error:
+            # Python would print the rows and values that the error is about.
+            raise click.ClickException(full_text(error)) from None
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

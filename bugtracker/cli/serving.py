@@ -16,13 +16,14 @@ from bugtracker.db import owner_engine
 from bugtracker.http_server import server_config
 from bugtracker.jobs.worker import WorkerThread, run_worker
 from bugtracker.launch import DEMO_PASSWORD, database_environment, owner_url, runtime_for
-from bugtracker.logs import configure_logging
+from bugtracker.logs import configure_logging, log_uncaught
 from bugtracker.migrate import current_revision, head_revision
 from bugtracker.migrate import migrate as run_migrations
 from bugtracker.runtime import Runtime
 from bugtracker.seeding import Seeded, seed_demo
 from bugtracker.services.readiness import checks
 from bugtracker.settings import Settings
+from bugtracker.tracebacks import message_of
 
 
 @click.command()
@@ -34,6 +35,7 @@ def serve() -> None:
     """
     settings = Settings()
     configure_logging(settings)
+    log_uncaught()
     with ExitStack() as stack:
         runtime = stack.enter_context(runtime_for(settings))
         demo = _seed(runtime) if settings.embedded and _is_loopback(settings.host) else None
@@ -102,6 +104,7 @@ def worker() -> None:
     """Run queued jobs (mails, clearing up) until interrupted."""
     settings = Settings()
     configure_logging(settings)
+    log_uncaught()
     with runtime_for(settings) as runtime:
         asyncio.run(_work_until_signalled(runtime))
 
@@ -125,7 +128,7 @@ def migrate() -> None:
         try:
             before, after = run_migrations(owner_url(settings), api_url)
         except OperationalError as error:
-            raise click.ClickException(f"cannot reach the database: {error.orig}") from None
+            raise click.ClickException(f"cannot reach the database: {message_of(error)}") from None
         done = "is already at" if before == after else f"migrated from {before or 'nothing'} to"
         click.echo(f"The schema {done} {after}.")
 
@@ -169,7 +172,7 @@ def _owner_problems(settings: Settings) -> list[str]:
         with engine.connect() as connection:
             current_revision(connection)
     except OperationalError as error:
-        return [f"the owner's connection: {error.orig}"]
+        return [f"the owner's connection: {message_of(error)}"]
     finally:
         engine.dispose()
     return []

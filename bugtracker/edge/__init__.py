@@ -1,8 +1,9 @@
 """The outermost layer: what holds for every request and every answer, whichever layer gives it.
 
 In this order: request id, client address, security headers, last-resort 500, CORS headers, limit
-per address, sanity of target and headers, preflights, body, application. Preflights come after the
-limit because every request counts. HEAD runs the application's GET, and its body is dropped.
+per address or API key, sanity of target and headers, preflights, body, application. Preflights come
+after the limit because every request counts. HEAD runs the application's GET, and its body is
+dropped.
 """
 
 import re
@@ -22,7 +23,7 @@ from bugtracker.edge.cors import (
     preflight_headers,
 )
 from bugtracker.edge.exchange import Exchange
-from bugtracker.edge.limiting import AddressLimit
+from bugtracker.edge.limiting import RequestLimit
 from bugtracker.edge.request_headers import (
     RequestHeaders,
     replace_headers,
@@ -39,6 +40,7 @@ from bugtracker.errors import (
 )
 from bugtracker.ids import new_id
 from bugtracker.logs import log_request
+from bugtracker.security.api_keys import RecentKeys
 from bugtracker.settings import Settings
 
 __all__ = ["Edge"]
@@ -55,7 +57,14 @@ _CHUNKED = frozenset({b"transfer-encoding"})
 class Edge:
     """ASGI middleware around everything; `methods_of` names the methods of a path."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, *, methods_of: MethodsOf | None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        *,
+        methods_of: MethodsOf | None,
+        recent_keys: RecentKeys | None = None,
+    ) -> None:
         redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
         self._app = app
         self._methods_of = methods_of
@@ -63,7 +72,9 @@ class Edge:
         self._body_seconds = settings.body_timeout
         self._addresses = ClientAddresses(settings.trusted_proxies)
         self._cors = Cors(settings.cors_origins)
-        self._limit = AddressLimit(settings.per_ip_limit, redis_url)
+        self._limit = RequestLimit(settings.per_ip_limit, redis_url)
+        self._key_limit = RequestLimit(settings.per_api_key_limit, redis_url, "api_key")
+        self._recent_keys = recent_keys or RecentKeys()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection scope."""
@@ -80,6 +91,7 @@ class Edge:
             await self._app(scope, receive, send)
         finally:
             await self._limit.close()
+            await self._key_limit.close()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
@@ -126,7 +138,7 @@ class Edge:
         exchange.unread = read.announces_body and not read.fits(self._max_body)
         exchange.is_waiting = b"expect" in read.values
         if scope["path"] not in UNLIMITED_PATHS:
-            await self._count(scope["state"]["client_ip"], exchange)
+            await self._count(scope["state"]["client_ip"], read, exchange)
         method = scope["method"]
         if method in ("TRACE", "CONNECT"):
             raise self._method_not_allowed(scope["path"])
@@ -152,13 +164,21 @@ class Edge:
         exchange.unread = False
         return body
 
-    async def _count(self, client: str, exchange: Exchange) -> None:
-        quota = await self._limit.hit(limit_key(client))
-        exchange.limits = self._limit.headers(quota)
+    async def _count(self, client: str, read: RequestHeaders, exchange: Exchange) -> None:
+        """Count the request with its API key, or else with its address.
+
+        Only keys that just worked count by themselves: made-up ones would be no limit at all.
+        """
+        key_id = self._recent_keys.find(read.get(b"authorization"))
+        limit, counted, who = self._limit, limit_key(client), "from this address"
+        if key_id is not None:
+            limit, counted, who = self._key_limit, str(key_id), "with this API key"
+        quota = await limit.hit(counted)
+        exchange.limits = limit.headers(quota)
         if not quota.allowed:
             seconds = max(1, quota.retry_after)
             raise RateLimitExceeded(
-                f"Too many requests from this address. Try again in {seconds} s.",
+                f"Too many requests {who}. Try again in {seconds} s.",
                 headers={"Retry-After": str(seconds)},
             )
 

@@ -1,5 +1,5 @@
-"""The limit of requests per client address: a sliding window, shared through Redis where there is
-one, otherwise counted in this process.
+"""The limit of requests per client address or API key: a sliding window, shared through Redis
+where there is one, otherwise counted in this process.
 
 Two fixed windows approximate the sliding one: the present count, plus the previous one weighted by
 how much of it the last `expiry` seconds still cover. The arithmetic and the Redis scripts are those
@@ -117,8 +117,9 @@ class LocalCounter:
 class SharedCounter:
     """Counts in Redis, in one round trip. Raises RedisError, OSError or TimeoutError."""
 
-    def __init__(self, limit: RateLimitItem, url: str) -> None:
+    def __init__(self, limit: RateLimitItem, url: str, name: str) -> None:
         self._limit = limit
+        self._name = name
         self._expiry = limit.get_expiry()
         # The defaults of redis-py would retry for most of a minute.
         self._redis = Redis.from_url(
@@ -132,7 +133,7 @@ class SharedCounter:
     async def hit(self, key: str) -> Quota:
         """Count one request."""
         # The braces keep both keys on one node of a cluster.
-        current = f"bugtracker:ip:{{{key}}}"
+        current = f"bugtracker:{self._name}:{{{key}}}"
         async with asyncio.timeout(_TOTAL_SECONDS):
             reply = await cast(
                 Awaitable[list[int]],
@@ -154,17 +155,18 @@ class SharedCounter:
         await self._redis.aclose()
 
 
-class AddressLimit:
+class RequestLimit:
     """The limit itself: shared when it can be, local otherwise, and never an error."""
 
-    def __init__(self, limit: RateLimitItem, redis_url: str | None) -> None:
+    def __init__(self, limit: RateLimitItem, redis_url: str | None, name: str = "ip") -> None:
         self._local = LocalCounter(limit)
-        self._shared = SharedCounter(limit, redis_url) if redis_url else None
+        self._shared = SharedCounter(limit, redis_url, name) if redis_url else None
+        self._name = name.encode()
         self._failing = False
         self._next_try = 0.0
         self._next_log = 0.0
         self._limit_value = b"%d" % limit.amount
-        self._policy_value = b'"ip";q=%d;w=%d' % (limit.amount, limit.get_expiry())
+        self._policy_value = b'"%s";q=%d;w=%d' % (self._name, limit.amount, limit.get_expiry())
 
     async def hit(self, key: str) -> Quota:
         """Count one request. Takes at most half a second, whatever Redis does."""
@@ -185,7 +187,7 @@ class AddressLimit:
         _, remaining, reset, _ = answer
         return (
             (b"ratelimit-policy", self._policy_value),
-            (b"ratelimit", b'"ip";r=%d;t=%d' % (remaining, reset)),
+            (b"ratelimit", b'"%s";r=%d;t=%d' % (self._name, remaining, reset)),
             (b"x-ratelimit-limit", self._limit_value),
             (b"x-ratelimit-remaining", b"%d" % remaining),
             (b"x-ratelimit-reset", b"%d" % (time.time() + reset)),

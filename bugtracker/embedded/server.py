@@ -32,6 +32,8 @@ _SETTINGS = (
     "max_connections=200",
     "timezone=UTC",
     "log_timezone=UTC",
+    # Without the rows an error is about: they hold what people wrote.
+    "log_error_verbosity=terse",
 )
 _NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 

@@ -46,7 +46,7 @@ async def retry_stalled(app: App) -> None:
             await _retry(app, job)
         except ConnectorException as error:
             # Another worker was faster, or a job with the same queueing lock waits already.
-            log.warning("stalled_job_not_retried", job=job.id, reason=repr(error.__cause__))
+            log.warning("stalled_job_not_retried", job=job.id, reason=error.__cause__)
 
 
 async def _retry(app: App, job: Job) -> None:

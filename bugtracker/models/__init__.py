@@ -9,6 +9,7 @@ from bugtracker.models.account import (
     SigningKey,
     Username,
 )
+from bugtracker.models.api_key import ApiKey
 from bugtracker.models.attempts import LoginAttempts
 from bugtracker.models.base import Base
 from bugtracker.models.comment import Comment
@@ -21,6 +22,7 @@ from bugtracker.models.two_factor import BackupCode, TwoFactor
 
 __all__ = [
     "Account",
+    "ApiKey",
     "BackupCode",
     "Base",
     "Comment",

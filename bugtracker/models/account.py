@@ -132,3 +132,8 @@ class SigningKey(Base):
     private_key_encrypted: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime]
     retired_at: Mapped[datetime | None]
+
+
+def private_key_place(kid: str) -> str:
+    """The associated data of an encrypted signing key."""
+    return f"signing_keys.private_key/{kid}"

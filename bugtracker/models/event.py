@@ -51,4 +51,6 @@ class Event(Base):
     issue_id: Mapped[UUID | None]
     changes: Mapped[dict[str, Any]]
     request_id: Mapped[str | None] = mapped_column(Text)
+    api_key_id: Mapped[UUID | None]
+    """The API key the actor used; None for a session."""
     created_at: Mapped[datetime]

@@ -25,3 +25,9 @@ class IdempotencyKey(Base):
     response_encrypted: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+def response_place(scope_hash: bytes, key_hash: bytes, fingerprint: bytes) -> str:
+    """The associated data of a stored response: its key and the request it answers."""
+    parts = (scope_hash, key_hash, fingerprint)
+    return "idempotency_keys.response/" + "/".join(part.hex() for part in parts)

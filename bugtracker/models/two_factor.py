@@ -36,3 +36,8 @@ class BackupCode(Base):
     )
     code_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     used_at: Mapped[datetime | None]
+
+
+def seed_place(account_id: UUID) -> str:
+    """The associated data of an encrypted seed."""
+    return f"two_factor.seed/{account_id}"

@@ -9,14 +9,27 @@ from connexion.security import AbstractSecurityHandler
 from sqlalchemy import text
 
 from bugtracker.contract import Operation
-from bugtracker.errors import AuthenticationRequired, OrganisationRequired, TokenInvalid
+from bugtracker.edge.addresses import parse_address
+from bugtracker.errors import (
+    AuthenticationRequired,
+    OrganisationRequired,
+    SessionRequired,
+    TokenInvalid,
+)
 from bugtracker.models.organisation import ROLES
 from bugtracker.runtime import Runtime
+from bugtracker.security.api_keys import hash_of, looks_like_key
 from bugtracker.security.permissions import ACCOUNT, require_permission
 from bugtracker.security.principal import Principal
 from bugtracker.security.tokens import AccessClaims, verify_access_token
 
 LIVE_SESSION = text("SELECT account_id, username, role FROM live_session(:session_id, :org_id)")
+LIVE_API_KEY = text(
+    "SELECT org_id, api_key_id, scopes, account_id, username, role, is_use_due"
+    " FROM live_api_key(:key_hash)"
+)
+NOTE_USE = text("SELECT note_api_key_use(:org_id, :api_key_id, CAST(:ip AS inet))")
+CHALLENGE = 'Bearer realm="bugtracker", error="invalid_token"'
 
 
 def bearer_handler(
@@ -39,11 +52,13 @@ def bearer_handler(
             routing = request.scope["extensions"]["connexion_routing"]
             operation = operations[routing["operation_id"]]
             token = bearer_token(request.headers.get("authorization"))
-            principal = await to_thread.run_sync(authenticate, runtime, token)
-            authorise(operation, principal)
             state = request.scope["state"]
+            client = state["client_ip"]
+            principal = await to_thread.run_sync(authenticate, runtime, token, client)
+            authorise(operation, principal)
             state["principal"] = principal
             state["account_id"], state["org_id"] = principal.account_id, principal.org_id
+            state["via_key"] = principal.api_key_id
             return {"sub": str(principal.account_id)}
 
     return BearerHandler
@@ -65,15 +80,24 @@ def _unauthenticated(detail: str) -> AuthenticationRequired:
 
 def token_invalid() -> TokenInvalid:
     """The refusal of a session that has ended."""
-    challenge = 'Bearer realm="bugtracker", error="invalid_token"'
     return TokenInvalid(
         "The access token has expired or its session has ended; refresh it or log in.",
-        headers={"WWW-Authenticate": challenge},
+        headers={"WWW-Authenticate": CHALLENGE},
     )
 
 
-def authenticate(runtime: Runtime, token: str) -> Principal:
-    """The caller behind an access token, its session and membership checked in one statement."""
+def _key_invalid() -> TokenInvalid:
+    return TokenInvalid(
+        "The API key is unknown, has expired or was revoked, or whoever made it has left.",
+        headers={"WWW-Authenticate": CHALLENGE},
+    )
+
+
+def authenticate(runtime: Runtime, token: str, client_ip: str) -> Principal:
+    """The caller behind an access token or an API key; session or key, and the membership, are
+    checked in one statement."""
+    if looks_like_key(token):
+        return key_principal(runtime, token, client_ip)
     claims = verify_access_token(runtime.keys, runtime.settings, token)
     if claims is None:
         raise token_invalid()
@@ -92,11 +116,44 @@ def live_principal(runtime: Runtime, claims: AccessClaims) -> Principal:
     return Principal(row.account_id, claims.session_id, row.username, claims.org_id, role)
 
 
+def key_principal(runtime: Runtime, token: str, client_ip: str) -> Principal:
+    """The principal of an API key: its creator, with the role of this moment and the key's scopes.
+    401 once the key was revoked or has expired, or its creator was disabled or has left."""
+    key_hash = hash_of(token)
+    if key_hash is None:
+        raise _key_invalid()
+    with runtime.db.read() as connection:
+        row = connection.execute(LIVE_API_KEY, {"key_hash": key_hash}).one_or_none()
+        if row is None:
+            runtime.recent_keys.forget(key_hash)
+            raise _key_invalid()
+        if row.is_use_due:
+            use = {
+                "org_id": row.org_id,
+                "api_key_id": row.api_key_id,
+                "ip": parse_address(client_ip),
+            }
+            connection.execute(NOTE_USE, use)
+    runtime.recent_keys.remember(key_hash, row.api_key_id)
+    scopes = frozenset(row.scopes)
+    return Principal(
+        row.account_id, None, row.username, row.org_id, ROLES[row.role], scopes, row.api_key_id
+    )
+
+
 def authorise(operation: Operation, principal: Principal) -> None:
-    """The coarse check: has the role the operation's permission at all (403)?"""
+    """The coarse check: has the caller the operation's permission at all (403)?"""
     permission = operation.permission
-    if permission is None or permission == ACCOUNT:
+    if permission is None:
+        return
+    if permission == ACCOUNT:
+        _require_session(principal)
         return
     if principal.org_id is None or principal.role is None:
         raise OrganisationRequired("Create or join an organisation, then refresh with org_id.")
-    require_permission(principal.role, permission)
+    require_permission(principal, permission)
+
+
+def _require_session(principal: Principal) -> None:
+    if principal.api_key_id is not None:
+        raise SessionRequired("This is about a person's own account: log in. API keys cannot.")

@@ -14,13 +14,14 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from bugtracker.clock import utc_now
 from bugtracker.db import Database
 from bugtracker.models import SigningKey
+from bugtracker.models.account import private_key_place
 from bugtracker.security.secrets import Keyring, new_token
 
 RELOAD_SECONDS = 60
@@ -28,6 +29,9 @@ RELOAD_SECONDS = 60
 
 KEEP_RETIRED = timedelta(days=1)
 """How long a retired key verifies; ``access_token_seconds`` stays well below."""
+
+MAX_PUBLISHED = 20
+"""How many keys the JWKS document may hold, as the contract says."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ class KeyStore:
         id of the key that signs now.
 
         Other processes sign with the new key within RELOAD_SECONDS; they verify its tokens at
-        once. ValueError, and nothing done, when the present keys cannot be decrypted.
+        once. ValueError, and nothing done, when the present keys cannot be decrypted, or when so
+        many verify already that the document of keys could not hold another.
         """
         # With another master key this fails here, and not every server at its next reading.
         self._load()
@@ -91,6 +96,8 @@ class KeyStore:
                 .values(retired_at=utc_now())
             )
             self._insert(session)
+            # Two at once wait for each other at the key they retire; the second changes nothing.
+            _require_room(session)
         self._load()
         return self.signing().kid
 
@@ -111,17 +118,14 @@ class KeyStore:
             self._read()
 
     def _read(self) -> None:
-        wanted = or_(
-            SigningKey.retired_at.is_(None), SigningKey.retired_at > utc_now() - KEEP_RETIRED
-        )
-        statement = select(SigningKey.__table__).where(wanted)
+        statement = select(SigningKey.__table__).where(_verifies())
         with self._db.read() as connection:
             rows = connection.execute(statement.order_by(SigningKey.created_at.desc())).all()
         self._keys = {row.kid: self._key(row) for row in rows}
         self._loaded_at = time.monotonic()
 
     def _key(self, row: Any) -> Key:
-        pem = self._keyring.decrypt(row.private_key_encrypted, _associated(row.kid))
+        pem = self._keyring.decrypt(row.private_key_encrypted, private_key_place(row.kid))
         private = serialization.load_pem_private_key(pem, password=None)
         if not isinstance(private, ec.EllipticCurvePrivateKey):
             raise TypeError(f"signing key {row.kid} is not an EC key")
@@ -142,12 +146,23 @@ class KeyStore:
             .values(
                 kid=kid,
                 public_jwk={**jwk, "kid": kid, "use": "sig", "alg": "ES256"},
-                private_key_encrypted=self._keyring.encrypt(pem, _associated(kid)),
+                private_key_encrypted=self._keyring.encrypt(pem, private_key_place(kid)),
                 created_at=utc_now(),
             )
             .on_conflict_do_nothing()
         )
 
 
-def _associated(kid: str) -> str:
-    return f"signing_keys.private_key/{kid}"
+def _verifies() -> ColumnElement[bool]:
+    return or_(SigningKey.retired_at.is_(None), SigningKey.retired_at > utc_now() - KEEP_RETIRED)
+
+
+def _require_room(session: Session) -> None:
+    """Leaving one out would make tokens unverifiable that are good, so there is no other way."""
+    oldest = func.min(SigningKey.retired_at) + KEEP_RETIRED
+    count, room_at = session.execute(select(func.count(), oldest).where(_verifies())).one()
+    if count > MAX_PUBLISHED:
+        raise ValueError(
+            f"{count - 1} keys verify tokens already, and more cannot be published; there is room"
+            f" for another when the oldest ends, at {room_at:%Y-%m-%d %H:%M:%S} UTC"
+        )

@@ -1,6 +1,6 @@
 """May you? One table of role by permission, and one policy function per resource.
 
-The coarse check (:func:`require_permission`) asks whether a role has a permission at all. The
+The coarse check (:func:`require_permission`) asks whether the caller has a permission at all. The
 fine one (:func:`authorise`) asks about one object: an *own* grant holds only for the object the
 caller stands in the permission's relation to. ``GET …/actions`` will answer from the same
 functions.
@@ -17,7 +17,7 @@ from bugtracker.models.organisation import ROLES, Role
 from bugtracker.security.principal import Principal
 
 ACCOUNT = "account"
-"""Pseudo-permission of operations that need a live session and nothing else."""
+"""Pseudo-permission of operations that need a live session and nothing else: no API key."""
 
 
 class Grant(Enum):
@@ -97,15 +97,38 @@ def grant_of(role: Role | None, permission: str) -> Grant | None:
     return None if role is None else PERMISSIONS[permission].get(role)
 
 
+SCOPES: tuple[str, ...] = tuple(
+    name for name in PERMISSIONS if name not in ("api_keys.manage", "issues.be_assigned")
+)
+"""What an API key can be given: all that a caller can use, but for managing API keys."""
+
+
 def permissions_of(role: Role | None) -> list[str]:
     """The names of the permissions a role has, own or any."""
     return sorted(name for name in PERMISSIONS if grant_of(role, name) is not None)
 
 
-def require_permission(role: Role, permission: str) -> None:
-    """403 when the role has not got the permission at all."""
-    if grant_of(role, permission) is None:
-        raise PermissionDenied(f"The role {role} does not have the permission {permission}.")
+def grant_to(principal: Principal, permission: str) -> Grant | None:
+    """How far the caller's permission reaches: the role's grant, within the scopes of a key."""
+    if not _in_scope(principal, permission):
+        return None
+    return grant_of(principal.role, permission)
+
+
+def _in_scope(principal: Principal, permission: str) -> bool:
+    return principal.scopes is None or permission in principal.scopes
+
+
+def require_permission(principal: Principal, permission: str) -> None:
+    """403 when the caller has not got the permission at all."""
+    if grant_to(principal, permission) is None:
+        raise _denied(principal, permission)
+
+
+def _denied(principal: Principal, permission: str) -> PermissionDenied:
+    if not _in_scope(principal, permission):
+        return PermissionDenied(f"This API key does not have the scope {permission}.")
+    return PermissionDenied(f"The role {principal.role} does not have the permission {permission}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +174,7 @@ OWN_MEANS: Mapping[str, tuple[Callable[[UUID, Relations], bool], str]] = Mapping
 
 def may(principal: Principal, permission: str, to: Relations) -> bool:
     """Whether the caller may do this to the object it relates to so."""
-    grant = grant_of(principal.role, permission)
+    grant = grant_to(principal, permission)
     if grant is Grant.OWN:
         is_own, _ = OWN_MEANS[permission]
         return is_own(principal.account_id, to)
@@ -162,14 +185,15 @@ def authorise(principal: Principal, permission: str, to: Relations) -> None:
     """403 with the reason when :func:`may` says no."""
     if may(principal, permission, to):
         return
-    if grant_of(principal.role, permission) is Grant.OWN:
+    if grant_to(principal, permission) is Grant.OWN:
         raise PermissionDenied(OWN_MEANS[permission][1])
-    raise PermissionDenied(f"The role {principal.role} does not have the permission {permission}.")
+    raise _denied(principal, permission)
 
 
 def authorise_granting(principal: Principal, role: Role) -> None:
     """403 when the caller may not give anybody this role: nobody gives one above their own."""
-    grant = grant_of(principal.role, "users.invite")
+    require_permission(principal, "users.invite")
+    grant = grant_to(principal, "users.invite")
     ceiling = None if grant is None else CEILINGS[grant]
     if ceiling is None or is_above(role, ceiling):
         most = "no role" if ceiling is None else f"roles up to {ceiling}"

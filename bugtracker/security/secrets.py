@@ -3,15 +3,12 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from functools import cached_property
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from bugtracker.security.envelope import Sealer, derive
 
 TOKEN_BYTES = 32
-NONCE_BYTES = 12
 
 
 def new_token() -> str:
@@ -25,15 +22,18 @@ def token_hash(token: str) -> bytes:
 
 
 class Keyring:
-    """Purpose-bound keys from the deployment's master secret (HKDF-SHA256)."""
+    """Purpose-bound keys from the deployment's master secret, and the keys that encrypt at rest.
 
-    def __init__(self, master: str) -> None:
+    ``encryption_keys``: the first encrypts, all decrypt. Without any the master encrypts; it
+    always decrypts.
+    """
+
+    def __init__(self, master: str, encryption_keys: Sequence[str] = ()) -> None:
         self._master = master.encode()
+        self._sealer = Sealer([key.encode() for key in encryption_keys], self._master)
 
     def _derive(self, purpose: str) -> bytes:
-        return HKDF(SHA256(), 32, salt=None, info=b"bugtracker/" + purpose.encode()).derive(
-            self._master
-        )
+        return derive(self._master, purpose)
 
     @cached_property
     def pepper(self) -> bytes:
@@ -43,10 +43,6 @@ class Keyring:
     @cached_property
     def _cursor_key(self) -> bytes:
         return self._derive("cursor")
-
-    @cached_property
-    def _cipher(self) -> AESGCM:
-        return AESGCM(self._derive("encryption"))
 
     def sign(self, message: bytes) -> bytes:
         """A 128-bit authentication tag for what clients hand back to us, such as cursors."""
@@ -70,13 +66,17 @@ class Keyring:
 
     def encrypt(self, plain: bytes, associated: str) -> bytes:
         """AES-256-GCM; ``associated`` names what it belongs to, so it cannot be moved."""
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, plain, associated.encode())
+        return self._sealer.seal(plain, associated)
 
     def decrypt(self, sealed: bytes, associated: str) -> bytes:
-        """Reverses :meth:`encrypt`. ValueError when key or associated data differ."""
-        try:
-            nonce, body = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
-            return self._cipher.decrypt(nonce, body, associated.encode())
-        except InvalidTag as error:
-            raise ValueError("cannot decrypt: another BUGTRACKER_SECRET_KEY?") from error
+        """Reverses :meth:`encrypt`. ValueError without the key or with another ``associated``."""
+        return self._sealer.open(sealed, associated)
+
+    @property
+    def current_header(self) -> bytes:
+        """What everything begins with that is encrypted under the first key."""
+        return self._sealer.current_header
+
+    def needs_rotation(self, sealed: bytes) -> bool:
+        """Whether it is encrypted under another key than the first."""
+        return not sealed.startswith(self.current_header)

@@ -28,7 +28,7 @@ _SYSTEMS = (
 )
 
 
-def session(current: UUID) -> Callable[[Any], dict[str, Any]]:
+def session(current: UUID | None) -> Callable[[Any], dict[str, Any]]:
     """``Session`` of the contract, for the caller whose session is ``current``."""
 
     def serialise(row: Any) -> dict[str, Any]:

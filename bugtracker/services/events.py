@@ -49,8 +49,14 @@ def created(**fields: Any) -> dict[str, tuple[Any, Any]]:
 
 
 def record(ctx: Context, action: str, resource: Resource, changes: Changes) -> None:
-    """An event of the caller's organisation, by the caller."""
-    by = Origin(ctx.now, ctx.org_id, actor_id=ctx.user_id, request_id=ctx.request_id)
+    """An event of the caller's organisation, by the caller, whatever they came with."""
+    by = Origin(
+        ctx.now,
+        ctx.org_id,
+        actor_id=ctx.user_id,
+        request_id=ctx.request_id,
+        api_key_id=ctx.principal.api_key_id,
+    )
     append(ctx.session, by, action, resource, changes)
 
 
@@ -81,6 +87,7 @@ class Origin:
     actor_id: UUID | None = None
     account_id: UUID | None = None
     request_id: str | None = None
+    api_key_id: UUID | None = None
 
 
 def append(
@@ -101,6 +108,7 @@ def append(
             issue_id=resource.issue_id,
             changes={field: list(pair) for field, pair in changes.items()},
             request_id=origin.request_id,
+            api_key_id=origin.api_key_id,
             created_at=origin.now,
         )
     )

@@ -7,16 +7,12 @@ from sqlalchemy import Exists, exists, select, update
 
 from bugtracker.context import Context
 from bugtracker.models import BackupCode, TwoFactor
+from bugtracker.models.two_factor import seed_place
 from bugtracker.security import totp
 from bugtracker.services import attempts
 from bugtracker.services.attempts import Attempt
 
 Kind = Literal["authenticator", "backup_code"]
-
-
-def associated(account_id: UUID) -> str:
-    """What an encrypted seed is bound to."""
-    return f"two_factor.seed/{account_id}"
 
 
 def is_on(ctx: Context, account_id: UUID) -> bool:
@@ -67,7 +63,7 @@ def _use_step(ctx: Context, account_id: UUID, code: str) -> bool:
 
 def step_of_code(ctx: Context, account_id: UUID, sealed: bytes, code: str) -> int | None:
     """The step that the code belongs to by an encrypted seed; None when it is another's."""
-    seed = ctx.runtime.keyring.decrypt(sealed, associated(account_id))
+    seed = ctx.runtime.keyring.decrypt(sealed, seed_place(account_id))
     return totp.matching_step(seed, code, ctx.now)
 
 

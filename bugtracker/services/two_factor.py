@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from bugtracker.context import Context
 from bugtracker.errors import TwoFactorEnabled, TwoFactorNotEnabled, TwoFactorNotEnrolled
 from bugtracker.models import Account, BackupCode, TwoFactor
+from bugtracker.models.two_factor import seed_place
 from bugtracker.security import one_time_tokens, totp
 from bugtracker.security.authentication import token_invalid
 from bugtracker.security.one_time_tokens import CHALLENGE
@@ -52,7 +53,7 @@ def enrol(ctx: Context) -> Enrolment:
 def _store(ctx: Context, account_id: UUID, seed: bytes) -> None:
     values = {
         "session_id": ctx.principal.session_id,
-        "seed_encrypted": ctx.runtime.keyring.encrypt(seed, second_factor.associated(account_id)),
+        "seed_encrypted": ctx.runtime.keyring.encrypt(seed, seed_place(account_id)),
         "last_step": 0,
         "created_at": ctx.now,
     }

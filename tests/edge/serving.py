@@ -15,6 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bugtracker.edge import Edge
+from bugtracker.security.api_keys import RecentKeys
 from bugtracker.settings import Settings
 
 Implementation = Literal["h11", "httptools"] | type[asyncio.Protocol]
@@ -185,13 +186,18 @@ def read_answer(connection: socket.socket, method: str = "GET") -> Answer:
 
 @contextmanager
 def serving(
-    *, http_implementation: Implementation = "httptools", knows_methods: bool = True, **given: Any
+    *,
+    http_implementation: Implementation = "httptools",
+    knows_methods: bool = True,
+    recent_keys: RecentKeys | None = None,
+    **given: Any,
 ) -> Iterator[Served]:
     """Serve the inner application behind an edge with these settings."""
     limits = {"rate_limit_per_ip": "100000/minute", "redis_url": None, "database_url": None}
     settings = Settings(**{**limits, **given})
     inner = Inner()
-    edge = Edge(inner, settings, methods_of=methods_of if knows_methods else None)
+    methods = methods_of if knows_methods else None
+    edge = Edge(inner, settings, methods_of=methods, recent_keys=recent_keys)
     with running(edge, http_implementation) as port:
         yield Served(port, inner)
 

@@ -5,14 +5,17 @@ import re
 import socket
 import threading
 import time
+from contextlib import AbstractContextManager
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from limits import parse
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from bugtracker.edge.limiting import AddressLimit, LocalCounter, Window, quota
+from bugtracker.edge.limiting import LocalCounter, RequestLimit, Window, quota
+from bugtracker.security.api_keys import KNOWN_SECONDS, MAX_KNOWN, RecentKeys, new_key
 from tests.relay import Relay
 
 from .serving import Answer, Served, serving
@@ -206,7 +209,7 @@ class TestRedis:
             assert left(server.request()) < shared
 
     async def _fail_often(self, url: str) -> list[str]:
-        limit = AddressLimit(parse("100/hour"), url)
+        limit = RequestLimit(parse("100/hour"), url)
         with capture_logs() as logs:
             for _ in range(20):
                 limit._next_try = 0.0
@@ -227,3 +230,54 @@ def _fresh_address() -> str:
     """A client no other test or run has used: the counts outlive this process."""
     text = f"{time.time_ns():016x}"
     return "2001:db8:" + ":".join(text[i : i + 4] for i in (4, 8)) + "::1"
+
+
+class TestKeys:
+    """Requests with API keys, of which only those seen working count by themselves."""
+
+    KEY = new_key()
+    HEADER = f"Authorization: Bearer {KEY.secret}"
+
+    def serving(self, recent: RecentKeys) -> AbstractContextManager[Served]:
+        limits = {"rate_limit_per_ip": "2/hour", "rate_limit_api_key": "3/hour"}
+        return serving(recent_keys=recent, **limits)
+
+    def test_that_work_have_a_limit_of_their_own(self) -> None:
+        recent = RecentKeys()
+        recent.remember(self.KEY.hash, uuid4())
+        with self.serving(recent) as server:
+            answers = [server.request("/echo", self.HEADER) for _ in range(4)]
+            assert [answer.status for answer in answers] == [200, 200, 200, 429]
+            assert answers[0].one("ratelimit-policy") == '"api_key";q=3;w=3600'
+            assert answers[3].one("ratelimit").startswith('"api_key";r=0;')
+            assert statuses(server, 3) == [200, 200, 429]
+
+    def test_that_nobody_knows_count_by_their_address(self) -> None:
+        with self.serving(RecentKeys()) as server:
+            headers = [f"Authorization: Bearer {new_key().secret}" for _ in range(3)]
+            assert [server.request("/echo", h).status for h in headers] == [200, 200, 429]
+
+    def test_that_stopped_working_count_by_their_address(self) -> None:
+        recent = RecentKeys()
+        recent.remember(self.KEY.hash, uuid4())
+        recent.forget(self.KEY.hash)
+        with self.serving(recent) as server:
+            assert server.request("/echo", self.HEADER).one("ratelimit").startswith('"ip"')
+
+    @pytest.mark.parametrize("odd", [b"", b"Bearer", b"Bearer \xff", b"Basic eA==", b"bt_"])
+    def test_odd_headers_name_no_key(self, odd: bytes) -> None:
+        assert RecentKeys().find(odd) is None
+        assert RecentKeys().find(None) is None
+
+    def test_are_forgotten_after_a_while_and_when_there_are_too_many(self) -> None:
+        now, key_id = 0.0, uuid4()
+        recent = RecentKeys(lambda: now)
+        header = b"bearer  " + self.KEY.secret.encode()
+        recent.remember(self.KEY.hash, key_id)
+        assert recent.find(header) == key_id
+        now = KNOWN_SECONDS + 1
+        assert recent.find(header) is None
+        recent.remember(self.KEY.hash, key_id)
+        for number in range(MAX_KNOWN):
+            recent.remember(number.to_bytes(32), key_id)
+        assert recent.find(header) is None

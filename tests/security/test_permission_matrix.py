@@ -13,7 +13,7 @@ from tests.security import matrix_organisations as organisations
 from tests.world import Caller, Json, Org, World, made, refused, without_id
 
 # The permission matrix of the requirements (T12), as it stands there. A reporter or assignee is
-# the caller in relation to that one issue.
+# the caller in relation to that one issue. Its last row is one of the table of permissions by role.
 MATRIX = """
 action           | auditor | member | developer | reporter | assignee | manager | admin  | owner
 view             | yes     | yes    | yes       | yes      | yes      | yes     | yes    | yes
@@ -25,6 +25,7 @@ edit issue       | no      | no     | no        | yes      | yes      | yes     
 change assignee  | no      | no     | no        | yes      | no       | yes     | yes    | yes
 add comment      | no      | yes    | yes       | yes      | yes      | yes     | yes    | yes
 edit comment     | no      | author | author    | author   | author   | author  | author | author
+manage api keys  | no      | no     | no        | no       | no       | no      | yes    | yes
 """
 LINES = (MATRIX.strip() + organisations.MATRIX.rstrip()).split("\n")
 HEAD, *ROWS = [[cell.strip() for cell in line.split("|")] for line in LINES]
@@ -67,6 +68,12 @@ OPERATIONS: dict[str, str | tuple[str, ...]] = {
     "confirm_two_factor": ACCOUNT,
     "disable_two_factor": ACCOUNT,
     "regenerate_backup_codes": ACCOUNT,
+    "list_api_keys": ("manage api keys",),
+    "create_api_key": ("manage api keys",),
+    "get_api_key": ("manage api keys",),
+    "update_api_key": ("manage api keys",),
+    "rotate_api_key": ("manage api keys",),
+    "revoke_api_key": ("manage api keys",),
     "list_projects": ("view",),
     "create_project": ("create project",),
     "get_project": ("view",),
@@ -100,13 +107,14 @@ def allowed(action: str, role: Role, relation: str) -> bool:
 
 @dataclass(frozen=True)
 class Things:
-    """A project with an issue with a comment, and somebody who can be assigned."""
+    """A project with an issue with a comment, somebody who can be assigned, and an API key."""
 
     project: str
     issue: str
     comment: str
     developer: str
     organisation: organisations.Things = organisations.NOWHERE
+    api_key: str
 
 
 @dataclass(frozen=True)
@@ -162,8 +170,21 @@ def archiving(t: Things) -> list[Try]:
     ]
 
 
+def managing(t: Things) -> list[Try]:
+    """What is done to API keys, in an order in which all can be done."""
+    action, keys, key = "manage api keys", "/api/api-keys", f"/api/api-keys/{t.api_key}"
+    return [
+        Try(action, "list_api_keys", keys),
+        Try(action, "get_api_key", key),
+        Try(action, "create_api_key", keys, {"name": "New", "scopes": ["issues.read"]}),
+        Try(action, "update_api_key", key, {"name": "Renamed"}),
+        Try(action, "rotate_api_key", f"{key}/rotate", {}),
+        Try(action, "revoke_api_key", key),
+    ]
+
+
 def everything(t: Things) -> list[Try]:
-    return [*reads(t), *writes(t), *archiving(t)]
+    return [*reads(t), *writes(t), *managing(t), *archiving(t)]
 
 
 def ask(client: httpx.Client, contract: Contract, attempt: Try) -> httpx.Response:
@@ -181,6 +202,8 @@ def things(org: Org, somebody: Caller, relation: str) -> Things:
     comment = by["author"].create_comment(issue)
     ids = project["id"], issue["id"], comment["id"], str(org.developer.id)
     return Things(*ids, organisations.things(org))
+    key = others.create_api_key()["api_key"]
+    return Things(project["id"], issue["id"], comment["id"], str(org.developer.id), key["id"])
 
 
 class TestMatrix:
@@ -188,7 +211,7 @@ class TestMatrix:
         assert set(OPERATIONS) == set(contract.operations)
 
     def test_every_row_is_tried(self) -> None:
-        attempts = everything(Things("p", "i", "c", "d"))
+        attempts = everything(Things("p", "i", "c", "d", "k"))
         tried: dict[str, set[str]] = {}
         for attempt in attempts:
             tried.setdefault(attempt.operation, set()).add(attempt.action)
@@ -213,7 +236,7 @@ class TestMatrix:
     def _try_all(
         self, org: Org, contract: Contract, caller: Caller, t: Things
     ) -> Iterator[tuple[Try, httpx.Response]]:
-        for attempt in [*reads(t), *writes(t)]:
+        for attempt in [*reads(t), *writes(t), *managing(t)]:
             yield attempt, ask(caller.http, contract, attempt)
         for attempt, archived in zip(archiving(t), (False, True, False), strict=True):
             org.owner.patch(f"/api/projects/{t.project}", {"is_archived": archived})
@@ -234,7 +257,7 @@ class TestAnonymous:
     def test_is_asked_for_a_token_before_anything_else(
         self, contract: Contract, anonymous: httpx.Client
     ) -> None:
-        for attempt in everything(Things("no-id", "no-id", "no-id", "no-id")):
+        for attempt in everything(Things(*["no-id"] * 5)):
             response = ask(anonymous, contract, attempt)
             refused(response, 401, "authentication_required")
 
@@ -270,11 +293,12 @@ class TestAnotherOrganisation:
         t = things(org, org.owner, "none")
         before = [ask(org.owner.http, contract, attempt).json() for attempt in reads(t)]
         stranger = world.create_org().caller(role)
-        nothing = Things(str(uuid4()), str(uuid4()), str(uuid4()), t.developer)
+        nothing = Things(*(str(uuid4()) for _ in range(3)), t.developer, str(uuid4()))
         pairs = zip(everything(t), everything(nothing), strict=True)
         for foreign, missing in pairs:
             if "{" not in contract.operations[foreign.operation].path:
             if foreign.path in ("/api/projects", "/api/issues"):
+            if foreign.path in ("/api/projects", "/api/api-keys"):
                 continue
             answers = [ask(stranger.http, contract, a) for a in (foreign, missing)]
             codes = [answer.status_code for answer in answers]

@@ -1,0 +1,64 @@
+"""API keys used, rotated and revoked at the same moment."""
+
+from collections import Counter
+from functools import partial
+
+from tests.parallel import Standstill, at_once
+from tests.world import Json, Org, World, refused
+
+TIMES = 50
+LOCK = "SELECT FROM api_keys WHERE id = :id FOR UPDATE"
+
+
+def path_of(key: Json) -> str:
+    return f"/api/api-keys/{key['api_key']['id']}"
+
+
+class TestRotate:
+    def test_many_at_once_make_one_successor(self, org: Org) -> None:
+        key = org.admin.create_api_key()
+        answers = at_once([partial(org.admin.post, f"{path_of(key)}/rotate", {})] * TIMES)
+        assert Counter(answer.status_code for answer in answers) == {201: 1, 409: TIMES - 1}
+        for answer in answers:
+            if answer.status_code == 409:
+                refused(answer, 409, "api_key_not_active")
+        assert len(org.admin.get("/api/api-keys").json()["items"]) == 2
+
+    def test_of_a_key_revoked_at_the_same_time_makes_none(
+        self, org: Org, still: Standstill
+    ) -> None:
+        key = org.admin.create_api_key()
+        still.execute(LOCK, id=key["api_key"]["id"])
+        still.send(partial(org.owner.delete, path_of(key)))
+        still.send(partial(org.admin.post, f"{path_of(key)}/rotate", {}))
+        revoked, rotated = still.release()
+        assert revoked.status_code == 204
+        refused(rotated, 409, "api_key_not_active")
+
+
+class TestRevoke:
+    def test_many_at_once_are_recorded_once(self, world: World, org: Org) -> None:
+        key = org.admin.create_api_key()
+        answers = at_once([partial(org.admin.delete, path_of(key))] * TIMES)
+        assert {answer.status_code for answer in answers} == {204}
+        actions = Counter(event.action for event in world.events(org, key["api_key"]))
+        assert actions == {"api_key.created": 1, "api_key.revoked": 1}
+
+
+class TestUse:
+    def test_for_the_first_time_by_many_at_once_succeeds(self, world: World, org: Org) -> None:
+        key = org.admin.create_api_key()
+        with world.with_key(key) as client:
+            answers = at_once([partial(client.get, "/api/projects")] * TIMES)
+        assert {answer.status_code for answer in answers} == {200}
+        assert org.admin.get(path_of(key)).json()["last_used_at"] is not None
+
+    def test_waits_for_nobody_who_changes_the_key(
+        self, world: World, org: Org, still: Standstill
+    ) -> None:
+        key = org.admin.create_api_key()
+        still.execute(LOCK, id=key["api_key"]["id"])
+        with world.with_key(key) as client:
+            assert client.get("/api/projects").status_code == 200
+        still.release()
+        assert org.admin.get(path_of(key)).json()["last_used_at"] is None
