@@ -206,6 +206,18 @@ class ProjectKeyTaken(AppError):
     status, code, title = 409, "project_key_taken", "The project key is taken"
 
 
+class InvitationClosed(AppError):
+    status, code, title = 409, "invitation_closed", "The invitation was accepted or revoked"
+
+
+class InvitationPending(AppError):
+    status, code, title = 409, "invitation_pending", "The address is invited already"
+
+
+class MemberExists(AppError):
+    status, code, title = 409, "member_exists", "The person is a member already"
+
+
 class OrganisationSlugTaken(AppError):
     status, code, title = 409, "organisation_slug_taken", "The slug is taken"
 
@@ -301,6 +313,16 @@ class MagicLinkInvalid(AppError):
 
 class ResetTokenInvalid(AppError):
     status, code, title = 422, "reset_token_invalid", "The link is not valid any more"
+
+
+class InvitationTokenInvalid(AppError):
+    status, code, title = 422, "invitation_token_invalid", "The invitation is not valid any more"
+
+
+class AccountRequired(AppError):
+    """The token stays good."""
+
+    status, code, title = 422, "account_required", "Choose a username and a password"
 
 
 class PasswordTooWeak(AppError):

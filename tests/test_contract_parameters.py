@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bugtracker.contract import Operation, load_contract
-from tests.world import Caller, World
+from tests.world import Caller, World, made
 
 CONTRACT = load_contract()
 OPERATIONS = CONTRACT.operations
@@ -45,6 +45,12 @@ def scene(world: World) -> Scene:
     keys = [caller.create_api_key()["api_key"] for _ in range(2)]
     paths["api_key_id"] = keys[0]["id"]
     return Scene(caller, paths)
+    for number in range(2):
+        body = {"email": f"invited{number}@example.com", "role": "member"}
+        invitation = made(caller.post("/api/invitations", body))
+    revoked = {"email": "revoked@example.com", "role": "member"}
+    caller.delete(f"/api/invitations/{made(caller.post('/api/invitations', revoked))['id']}")
+    return Scene(caller, {**paths, "invitation_id": invitation["id"]})
 
 
 def next_cursor(scene: Scene, operation: Operation) -> str:
@@ -79,6 +85,7 @@ EFFECTS: dict[str, dict[str, Value]] = {
     "list_sessions": PAGING,
     "list_my_activity": PAGING,
     "list_organisations": PAGING,
+    "list_invitations": {**PAGING, "state": "revoked"},
     "list_members": {**PAGING, "role": "developer"},
     "list_api_keys": {**PAGING, "status": "revoked"},
 }  # fmt: skip

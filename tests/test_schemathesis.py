@@ -35,6 +35,7 @@ include-operation-id = [
   "list_members",
   "list_projects", "list_issues", "list_comments", "list_issue_history", "list_sessions",
   "list_my_activity", "list_api_keys",
+  "list_my_activity", "list_organisations", "list_members", "list_invitations",
 ]
 [operations.checks.positive_data_acceptance]
 expected-statuses = [200, 400, 401, 403, 404]
@@ -46,6 +47,7 @@ include-operation-id = [
   "update_organisation", "update_member",
   "update_project", "delete_project", "update_issue", "update_comment", "update_api_key",
   "revoke_api_key",
+  "update_organisation", "update_member", "revoke_invitation",
 ]
 [operations.phases.coverage.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 422]

@@ -181,6 +181,13 @@ class TestCatalogue:
         names = {function.proname for function in functions}
         expected = {"live_session", "organisation_by_slug", "search_issues", "number_events"}
         assert names == {*expected, "live_api_key", "note_api_key_use"}
+        assert names == {
+            "live_session",
+            "organisation_by_slug",
+            "search_issues",
+            "number_events",
+            "invitation_by_token",
+        }
         for function in functions:
             assert function.proconfig == ["search_path=public, pg_temp"], function.proname
             assert function.owner == "bugtracker_system"

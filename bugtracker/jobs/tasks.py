@@ -12,6 +12,7 @@ from procrastinate import App
 
 from bugtracker.jobs.expiry import expire
 from bugtracker.jobs.retry import Backoff
+from bugtracker.mail import invitations
 from bugtracker.mail import jobs as mail
 from bugtracker.runtime import Runtime
 
@@ -25,6 +26,7 @@ JOBS: dict[str, Callable[..., None]] = {
     "mail.magic_link": mail.magic_link,
     "mail.two_factor_changed": mail.two_factor_changed,
     "mail.new_sign_in": mail.new_sign_in,
+    "mail.invitation": invitations.invitation,
 }
 """Each is tried again, with growing pauses, until it succeeds or has failed ten times."""
 

@@ -15,6 +15,7 @@ from bugtracker.models.base import Base
 from bugtracker.models.comment import Comment
 from bugtracker.models.event import Event
 from bugtracker.models.idempotency import IdempotencyKey
+from bugtracker.models.invitation import Invitation
 from bugtracker.models.issue import Issue, IssueDocument
 from bugtracker.models.organisation import Member, Organisation
 from bugtracker.models.project import Project
@@ -29,6 +30,7 @@ __all__ = [
     "Credential",
     "Event",
     "IdempotencyKey",
+    "Invitation",
     "Issue",
     "IssueDocument",
     "LoginAttempts",

@@ -78,10 +78,9 @@ class Issue(Versioned, Base):
                 allowed=list(allowed),
             )
 
-    @property
-    def needs_comment_to_close(self) -> bool:
-        """Whether the issue, as it is now, is one that must have a comment (T6)."""
-        return self.status == "closed" and self.priority == "critical"
+    def needs_comment(self, status: Status) -> bool:
+        """Whether the issue, as it is now, must have a comment to be in this status (T6)."""
+        return status == "closed" and self.priority == "critical"
 
 
 class IssueDocument(Base):

@@ -2,8 +2,7 @@
 
 The coarse check (:func:`require_permission`) asks whether the caller has a permission at all. The
 fine one (:func:`authorise`) asks about one object: an *own* grant holds only for the object the
-caller stands in the permission's relation to. ``GET …/actions`` will answer from the same
-functions.
+caller stands in the permission's relation to. ``GET …/actions`` answers from the same functions.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,6 +14,17 @@ from uuid import UUID
 from bugtracker.errors import PermissionDenied
 from bugtracker.models.organisation import ROLES, Role
 from bugtracker.security.principal import Principal
+
+ROLE_DESCRIPTIONS: Mapping[Role, str] = MappingProxyType(
+    {
+        "owner": "Everything, handing the organisation over included.",
+        "admin": "Everything but what is for owners.",
+        "manager": "Makes projects, edits and assigns all issues, invites up to developers.",
+        "developer": "Reports, comments and is assigned work.",
+        "member": "Reports and comments, but is not assigned work.",
+        "auditor": "Reads everything, also analytics and audit log, and changes nothing.",
+    }
+)
 
 ACCOUNT = "account"
 """Pseudo-permission of operations that need a live session and nothing else: no API key."""
@@ -131,6 +141,12 @@ def _denied(principal: Principal, permission: str) -> PermissionDenied:
     return PermissionDenied(f"The role {principal.role} does not have the permission {permission}.")
 
 
+def grants_of(role: Role) -> Mapping[str, Grant]:
+    """The permissions a role has, and how far each reaches."""
+    found = {name: grant_of(role, name) for name in PERMISSIONS}
+    return {name: grant for name, grant in found.items() if grant is not None}
+
+
 @dataclass(frozen=True, slots=True)
 class Relations:
     """Who stands where to one object; what an *own* grant is decided by."""
@@ -190,12 +206,23 @@ def authorise(principal: Principal, permission: str, to: Relations) -> None:
     raise _denied(principal, permission)
 
 
+def ceiling_of(giver: Role | None) -> Role | None:
+    """The highest role that somebody of this role may give, if any."""
+    grant = grant_of(giver, "users.invite")
+    return None if grant is None else CEILINGS[grant]
+
+
+def may_give(giver: Role | None, role: Role) -> bool:
+    """Whether somebody of one role may give another: nobody gives one above their own."""
+    ceiling = ceiling_of(giver)
+    return ceiling is not None and not is_above(role, ceiling)
+
+
 def authorise_granting(principal: Principal, role: Role) -> None:
-    """403 when the caller may not give anybody this role: nobody gives one above their own."""
+    """403 when :func:`may_give` says no."""
     require_permission(principal, "users.invite")
-    grant = grant_to(principal, "users.invite")
-    ceiling = None if grant is None else CEILINGS[grant]
-    if ceiling is None or is_above(role, ceiling):
+    if not may_give(principal.role, role):
+        ceiling = ceiling_of(principal.role)
         most = "no role" if ceiling is None else f"roles up to {ceiling}"
         raise PermissionDenied(f"The role {principal.role} can give {most}, not {role}.")
 

@@ -7,7 +7,7 @@ organisation before project before issue before comment, so that writers wait an
 import re
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, Select, and_, select
 
 from bugtracker.context import Context
 from bugtracker.errors import OrganisationNotCurrent, ResourceNotFound
@@ -58,11 +58,12 @@ def require_current(ctx: Context, organisation_id: str) -> None:
     )
 
 
-def lock_organisation(ctx: Context) -> Organisation:
-    """The caller's organisation, locked: what happens once at a time in it waits here."""
+def lock_organisation(ctx: Context, org_id: UUID | None = None) -> Organisation:
+    """The caller's organisation, or the one that the transaction is in, locked: what happens once
+    at a time in it waits here."""
     return ctx.session.scalars(
         select(Organisation)
-        .where(Organisation.id == ctx.org_id)
+        .where(Organisation.id == (org_id or ctx.org_id))
         # Not FOR UPDATE: everything that is written meanwhile refers to it.
         .with_for_update(key_share=True)
         # Whoever waited sees what the others did.
@@ -70,13 +71,22 @@ def lock_organisation(ctx: Context) -> Organisation:
     ).one()
 
 
+def find_project(ctx: Context, project_id: str) -> Project:
+    """The project as it is now, for telling about it. 404 when there is none."""
+    return _project(ctx, _named(ctx, project_id))
+
+
 def lock_project(ctx: Context, project_id: str) -> Project:
     """The project, locked for changing it. 404 when there is none."""
-    project = ctx.session.scalar(
-        select(Project)
-        .where(Project.org_id == ctx.org_id, Project.id == UUID(project_id))
-        .with_for_update()
-    )
+    return _project(ctx, _named(ctx, project_id).with_for_update())
+
+
+def _named(ctx: Context, project_id: str) -> Select[Project]:
+    return select(Project).where(Project.org_id == ctx.org_id, Project.id == UUID(project_id))
+
+
+def _project(ctx: Context, statement: Select[Project]) -> Project:
+    project = ctx.session.scalar(statement)
     if project is None:
         raise not_found("project")
     return project
@@ -90,16 +100,24 @@ def lock_issue(ctx: Context, ref: str) -> tuple[Issue, Project]:
     return _locked(ctx, issue_id)
 
 
+def find_issue(ctx: Context, ref: str) -> tuple[Issue, Project]:
+    """The issue and its project as they are now, for telling about them."""
+    return _issue_and_project(ctx, _with_project(ctx, ref))
+
+
 def share_issue(ctx: Context, ref: str) -> tuple[Issue, Project]:
     """The issue and its project, both kept as they are while something is added to the issue."""
-    row = ctx.session.execute(
-        select(Issue, Project)
-        # Rows are locked in the order of FROM.
-        .select_from(Project)
-        .join(Issue, in_same_project())
-        .where(issue_named(ctx, ref))
-        .with_for_update(read=True)
-    ).one_or_none()
+    return _issue_and_project(ctx, _with_project(ctx, ref).with_for_update(read=True))
+
+
+def _with_project(ctx: Context, ref: str) -> Select[Issue, Project]:
+    # Rows are locked in the order of FROM.
+    together = select(Issue, Project).select_from(Project).join(Issue, in_same_project())
+    return together.where(issue_named(ctx, ref))
+
+
+def _issue_and_project(ctx: Context, statement: Select[Issue, Project]) -> tuple[Issue, Project]:
+    row = ctx.session.execute(statement).one_or_none()
     if row is None:
         raise not_found("issue")
     issue, project = row

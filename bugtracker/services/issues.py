@@ -11,6 +11,7 @@ from bugtracker.context import Context
 from bugtracker.errors import AssigneeInvalid, IssueCommentRequired, Violation
 from bugtracker.ids import new_id
 from bugtracker.models import Account, Comment, Issue, Member, Project
+from bugtracker.models.issue import Status
 from bugtracker.security.permissions import Relations, authorise, grant_of
 from bugtracker.security.scoping import lock_issue, lock_project
 from bugtracker.services import events
@@ -78,7 +79,7 @@ def update_issue(ctx: Context, ref: str) -> tuple[Issue, Project]:
     changes = apply_patch(issue, patch)
     if changes:
         if changes.keys() & {"status", "priority"}:
-            _require_comment_when_critical(ctx, issue)
+            require_comment_when_critical(ctx, issue, issue.status)
         issue.touch(ctx.now)
         events.record(ctx, "issue.updated", events.of_issue(issue), changes)
     return issue, project
@@ -128,9 +129,10 @@ def _require_assignable(ctx: Context, user_id: UUID) -> None:
         raise AssigneeInvalid(f"The assignee {reason}.", errors=[violation])
 
 
-def _require_comment_when_critical(ctx: Context, issue: Issue) -> None:
-    """T6. The issue's row is locked and comments are never deleted, so the answer stays true."""
-    if not issue.needs_comment_to_close:
+def require_comment_when_critical(ctx: Context, issue: Issue, status: Status) -> None:
+    """T6: 409 for an issue that needs a comment to be in this status and has none. With the
+    issue's row locked the answer stays true: comments are never deleted."""
+    if not issue.needs_comment(status):
         return
     has_comment = ctx.session.scalar(
         select(exists().where(Comment.org_id == issue.org_id, Comment.issue_id == issue.id))

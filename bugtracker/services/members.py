@@ -20,7 +20,7 @@ from bugtracker.security.authentication import token_invalid
 from bugtracker.security.permissions import Relations, authorise, authorise_granting, authorise_over
 from bugtracker.security.principal import Principal
 from bugtracker.security.scoping import lock_organisation, not_found
-from bugtracker.services import events
+from bugtracker.services import events, organisations
 
 NOBODY = Relations()
 
@@ -89,6 +89,24 @@ def _authorised(ctx: Context, permission: str, member: Member) -> Principal:
     return caller
 
 
+def join(ctx: Context, org_id: UUID, account_id: UUID, role: Role) -> Role:
+    """Makes an account a member of the organisation that is locked and the transaction is in, or
+    takes it back. Returns the role it has now: a present member keeps theirs."""
+    member = ctx.session.get(Member, (org_id, account_id), with_for_update={"key_share": True})
+    if member is not None and member.removed_at is None:
+        return member.role
+    by = events.Origin(ctx.now, org_id, account_id, account_id, ctx.request_id)
+    if member is None:
+        organisations.add_member(ctx.session, org_id, account_id, role, by)
+        return role
+    changes = {"removed": (True, False), "role": (member.role, role)}
+    member.removed_at, member.role = None, role
+    member.touch(ctx.now)
+    resource = events.Resource("user", account_id, member.version)
+    events.append(ctx.session, by, "member.restored", resource, changes)
+    return role
+
+
 def acting(ctx: Context) -> Principal:
     """The caller with the role they have now that no membership can change. 401 when they were
     removed since the request began."""
@@ -112,7 +130,7 @@ def set_role(ctx: Context, member: Member, role: Role) -> None:
 
 def record(ctx: Context, action: str, member: Member, changes: events.Changes) -> None:
     """An event of a membership; the person finds it among their own activity, too."""
-    by = events.Origin(ctx.now, ctx.org_id, ctx.user_id, member.account_id, ctx.request_id)
+    by = replace(events.by_caller(ctx), account_id=member.account_id)
     resource = events.Resource("user", member.user_id, member.version)
     events.append(ctx.session, by, action, resource, changes)
 

@@ -22,6 +22,12 @@ from tests.edge.serving import running
 
 VERIFIED = {"username": "ada", "email": "ada@example.com", "verified": True}
 RESET = {"username": "ada", "email": "ada@example.com"}
+JOINED = {
+    "username": "ada",
+    "email": "ada@example.com",
+    "organisation": "Analytical Engines",
+    "role": "developer",
+}
 
 
 @dataclass
@@ -37,6 +43,7 @@ class Inner:
                 Route("/healthz", self._health),
                 Route("/api/auth/verify-email", self._redeem, methods=["POST"]),
                 Route("/api/auth/password/reset", self._redeem, methods=["POST"]),
+                Route("/api/invitations/accept", self._redeem, methods=["POST"]),
             ]
         )
 

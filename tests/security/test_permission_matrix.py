@@ -137,6 +137,8 @@ def reads(t: Things) -> list[Try]:
         Try("view", "list_issue_history", f"/api/issues/{t.issue}/history"),
         Try("view", "list_comments", f"/api/issues/{t.issue}/comments"),
         Try("view", "get_comment", f"/api/comments/{t.comment}"),
+        Try("view", "list_issue_actions", f"/api/issues/{t.issue}/actions"),
+        Try("view", "list_project_actions", f"/api/projects/{t.project}/actions"),
         *(Try(*row) for row in organisations.reads(t.organisation)),
     ]
 

@@ -4,7 +4,8 @@
    Opening the page does nothing: mail scanners and previews open links too. The button does. */
 
 /* One entry per action: where the token goes, what the page says before, and, given the answer's
-   JSON, after it; whether a new password goes with it. All texts are put into the page as text. */
+   JSON, after it; the field that a new password goes into, and whether it is asked for at once or
+   when the answer wants an account. All texts are put into the page as text. */
 const ACTIONS = new Map([
   [
     "verify-email",
@@ -28,6 +29,7 @@ const ACTIONS = new Map([
       title: "Set a new password",
       text: "Choose a new password. Whoever is logged in to the account will be logged out.",
       button: "Set the password",
+      passwordField: "new_password",
       asksForPassword: true,
       done: (answer) => ({
         title: "The password is set.",
@@ -35,7 +37,25 @@ const ACTIONS = new Map([
       }),
     },
   ],
+  [
+    "accept-invitation",
+    {
+      path: "/api/invitations/accept",
+      title: "Accept the invitation",
+      text: "Press the button to join the organisation that the mail names.",
+      button: "Accept the invitation",
+      passwordField: "password",
+      done: (answer) => ({
+        title: `You are in ${answer.organisation}.`,
+        detail: `Log in as ${answer.username} or ${answer.email}; your role is ${answer.role}.`,
+      }),
+    },
+  ],
 ]);
+
+/* Too many requests and faults of the server pass; these the person can put right. In each case the
+   token is still good. */
+const CORRECTABLE = new Set(["password_too_weak", "account_required", "username_taken"]);
 
 const element = (id) => document.getElementById(id);
 
@@ -66,7 +86,9 @@ async function readProblem(response) {
 }
 
 function input(action, token) {
-  return action.asksForPassword ? { token, new_password: element("password").value } : { token };
+  const asked = (id, field) =>
+    element(id).required ? { [field]: element(id).value } : {};
+  return { token, ...asked("username", "username"), ...asked("password", action.passwordField) };
 }
 
 async function post(action, token) {
@@ -81,9 +103,8 @@ async function post(action, token) {
     return { kind: "good", message: action.done(await response.json()), again: false };
   }
   const problem = await readProblem(response);
-  // Too many requests, a fault of the server, a weak password: the token may still be good.
   const again =
-    response.status === 429 || response.status >= 500 || problem.code === "password_too_weak";
+    response.status === 429 || response.status >= 500 || CORRECTABLE.has(problem.code);
   return { kind: "bad", message: problem, again };
 }
 
@@ -98,11 +119,22 @@ async function press(action, token) {
   say(kind, message);
   button.disabled = false;
   element("form").hidden = element("text").hidden = !again;
+  if (message.code === "account_required") {
+    askForAccount();
+    element("username").focus();
+    return;
+  }
   // The button had the focus and may be gone.
   (again ? button : element("result")).focus();
   if (!again) {
     element("form").reset();
   }
+}
+
+function askForAccount() {
+  element("account").hidden = false;
+  element("username").required = true;
+  askForPassword();
 }
 
 function askForPassword() {

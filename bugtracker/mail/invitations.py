@@ -1,0 +1,55 @@
+"""The job that mails an invitation. It mints the token, which goes into the mail only."""
+
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from bugtracker.clock import utc_now
+from bugtracker.mail.message import compose
+from bugtracker.mail.sending import send_mail
+from bugtracker.models import Account, Invitation, Organisation
+from bugtracker.runtime import Runtime
+from bugtracker.security.secrets import new_token, token_hash
+
+log = structlog.get_logger()
+
+DAY = 86400
+
+
+def invitation(runtime: Runtime, org_id: str, invitation_id: str) -> None:
+    """Mails a new link; earlier ones end. Nothing for an invitation that is not open any more."""
+    token = new_token()
+    with runtime.db.transaction(org_id=UUID(org_id)) as session:
+        invited = _lock(session, UUID(org_id), UUID(invitation_id))
+        if invited is None or not invited.is_open or invited.expires_at <= utc_now():
+            return
+        invited.token_hash = token_hash(token)
+        recipient, values = invited.email, _values(session, invited)
+    settings = runtime.settings
+    values |= {
+        "token": token,
+        "link": f"{settings.links_base}/#action=accept-invitation&token={token}",
+        "endpoint": f"{settings.base_url}/api/invitations/accept",
+        "days": f"{settings.invitation_seconds / DAY:.3g}",
+        "base_url": settings.base_url,
+    }
+    message = compose(
+        "invitation", sender=settings.mail_from, recipient=recipient, now=utc_now(), values=values
+    )
+    send_mail(settings, message)
+    log.info("mail_sent", kind="invitation", invitation=invitation_id)
+
+
+def _lock(session: Session, org_id: UUID, invitation_id: UUID) -> Invitation | None:
+    wanted = select(Invitation).where(Invitation.org_id == org_id, Invitation.id == invitation_id)
+    # One at a time: of two links for one invitation, the later one has to live.
+    return session.scalar(wanted.with_for_update())
+
+
+def _values(session: Session, invited: Invitation) -> dict[str, str]:
+    """What the mail says of the invitation."""
+    organisation = session.scalars(select(Organisation.name)).one()
+    sender = session.scalar(select(Account.username).where(Account.id == invited.invited_by_id))
+    return {"organisation": organisation, "sender": sender or "somebody", "role": invited.role}
