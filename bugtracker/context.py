@@ -94,3 +94,4 @@ class Reply:
     status: int = 200
     version: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"

@@ -17,7 +17,7 @@ class Conformance:
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
         self._schemas = {"schemas": to_2020_12(contract.document["components"]["schemas"])}
-        self._validators: dict[tuple[str, str], Draft202012Validator] = {}
+        self._validators: dict[tuple[str, str, str], Draft202012Validator] = {}
         self._routes = [(_pattern(op.path), op) for op in contract.operations.values()]
         self.seen: set[tuple[str, int]] = set()
         """(operation, status) pairs that were answered."""
@@ -54,7 +54,7 @@ class Conformance:
             self._check_body(operation, status, node["content"][media_type], response)
 
     def _check_body(self, operation: Operation, status: str, media: Any, response: Any) -> None:
-        key = (operation.id, status)
+        key = (operation.id, status, response.headers["content-type"])
         if key not in self._validators:
             schema = {**to_2020_12(media["schema"]), "components": self._schemas}
             self._validators[key] = Draft202012Validator(schema, validate_formats=True)

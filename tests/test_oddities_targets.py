@@ -17,7 +17,6 @@ IDS = {"project_id": "01955b4e-2e03-7a42-8503-ac43ac35012b", "issue_id": "ZZZZ-1
        "organisation_id": "01955b4e-2e03-7a42-8503-ac43ac35012b",
        "invitation_id": "01955b4e-2e03-7a42-8503-ac43ac35012b",
        "user_id": "01955b4e-2e03-7a42-8503-ac43ac35012b",
-       "session_id": "01955b4e-2e03-7a42-8503-ac43ac35012c"}  # fmt: skip
        "session_id": "01955b4e-2e03-7a42-8503-ac43ac35012c",
        "api_key_id": "01955b4e-2e03-7a42-8503-ac43ac35012c"}  # fmt: skip
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}

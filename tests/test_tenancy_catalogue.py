@@ -179,14 +179,16 @@ class TestCatalogue:
             {"role": APP_ROLE},
         ).all()
         names = {function.proname for function in functions}
-        expected = {"live_session", "organisation_by_slug", "search_issues", "number_events"}
-        assert names == {*expected, "live_api_key", "note_api_key_use"}
         assert names == {
             "live_session",
+            "live_api_key",
+            "note_api_key_use",
             "organisation_by_slug",
             "search_issues",
             "number_events",
             "invitation_by_token",
+            "is_member_anywhere",
+            "shared_organisations",
         }
         for function in functions:
             assert function.proconfig == ["search_path=public, pg_temp"], function.proname

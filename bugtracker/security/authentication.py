@@ -147,13 +147,14 @@ def authorise(operation: Operation, principal: Principal) -> None:
     if permission is None:
         return
     if permission == ACCOUNT:
-        _require_session(principal)
+        require_session(principal)
         return
     if principal.org_id is None or principal.role is None:
         raise OrganisationRequired("Create or join an organisation, then refresh with org_id.")
     require_permission(principal, permission)
 
 
-def _require_session(principal: Principal) -> None:
+def require_session(principal: Principal) -> None:
+    """403 for an API key, where somebody's own account is meant."""
     if principal.api_key_id is not None:
         raise SessionRequired("This is about a person's own account: log in. API keys cannot.")

@@ -113,8 +113,8 @@ class Things:
     issue: str
     comment: str
     developer: str
-    organisation: organisations.Things = organisations.NOWHERE
     api_key: str
+    organisation: organisations.Things = organisations.NOWHERE
 
 
 @dataclass(frozen=True)
@@ -190,8 +190,9 @@ def everything(t: Things) -> list[Try]:
 
 
 def ask(client: httpx.Client, contract: Contract, attempt: Try) -> httpx.Response:
-    method = contract.operations[attempt.operation].method
-    return client.request(method, attempt.path, json=attempt.body)
+    operation = contract.operations[attempt.operation]
+    headers = {"If-Match": "*"} if "428" in operation.raw["responses"] else {}
+    return client.request(operation.method, attempt.path, json=attempt.body, headers=headers)
 
 
 def things(org: Org, somebody: Caller, relation: str) -> Things:
@@ -202,10 +203,9 @@ def things(org: Org, somebody: Caller, relation: str) -> Things:
     assignee = {"assignee_id": str(somebody.id)} if relation == "assignee" else {}
     issue = by["reporter"].create_issue(project, **assignee)
     comment = by["author"].create_comment(issue)
-    ids = project["id"], issue["id"], comment["id"], str(org.developer.id)
-    return Things(*ids, organisations.things(org))
     key = others.create_api_key()["api_key"]
-    return Things(project["id"], issue["id"], comment["id"], str(org.developer.id), key["id"])
+    ids = project["id"], issue["id"], comment["id"], str(org.developer.id), key["id"]
+    return Things(*ids, organisations.things(org))
 
 
 class TestMatrix:
@@ -299,8 +299,6 @@ class TestAnotherOrganisation:
         pairs = zip(everything(t), everything(nothing), strict=True)
         for foreign, missing in pairs:
             if "{" not in contract.operations[foreign.operation].path:
-            if foreign.path in ("/api/projects", "/api/issues"):
-            if foreign.path in ("/api/projects", "/api/api-keys"):
                 continue
             answers = [ask(stranger.http, contract, a) for a in (foreign, missing)]
             codes = [answer.status_code for answer in answers]
