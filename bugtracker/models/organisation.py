@@ -75,4 +75,4 @@ class Member(Versioned, Base):
     linked_to: Mapped[UUID | None]
     last_login: Mapped[datetime | None]
     """The last login into this organisation; the account's own is nobody else's business."""
-    login_count: Mapped[int] = mapped_column(default=0)
+    login_count: Mapped[int] = mapped_column(default=0, server_default=text("0"))

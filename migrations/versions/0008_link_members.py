@@ -8,6 +8,7 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
+# The defaults stay: servers of the version before go on adding people meanwhile.
 COLUMNS = """
 ALTER TABLE members
     ADD COLUMN linked_to uuid,
@@ -16,9 +17,7 @@ ALTER TABLE members
     ADD FOREIGN KEY (org_id, linked_to) REFERENCES members,
     ADD CONSTRAINT members_linked_are_gone
         CHECK (linked_to IS NULL OR (account_id IS NULL AND removed_at IS NOT NULL));
-ALTER TABLE members ALTER COLUMN login_count DROP DEFAULT;
 ALTER TABLE accounts ADD COLUMN deactivated_by_removal boolean NOT NULL DEFAULT false;
-ALTER TABLE accounts ALTER COLUMN deactivated_by_removal DROP DEFAULT;
 """
 
 # What an organisation knows of its people's logins, it has in its events. The schema's owner, who
