@@ -12,7 +12,7 @@ BROKEN := $(if $(realpath $(BIN)/python),,always)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz lint format lock swagger-ui clean always
+.PHONY: help run test proofs mutants fuzz lint format lock swagger-ui clean always
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -24,9 +24,16 @@ run: .venv/.base ## Start everything on 127.0.0.1:8000 (BUGTRACKER_PORT changes 
 test: lint ## Run the linters, the type checker and all tests (ARGS="-k login" narrows)
 	@exec $(BIN)/pytest -n auto --cov --cov-report=term $(if $(ARGS),$(ARGS),--cov-fail-under=90)
 
-fuzz: .venv/.dev ## Fuzz the API for long, differently each time (EXAMPLES=500 per operation)
-	@SCHEMATHESIS_MAX_EXAMPLES=$(or $(EXAMPLES),500) exec $(BIN)/pytest -n auto --timeout 0 \
-		tests/test_schemathesis.py
+proofs: .venv/.dev ## Run the proofs in full: races, a broken Redis, timing, secrets (minutes)
+	@TEST_PROOFS=full exec $(BIN)/pytest --timeout 0 tests/proofs $(ARGS)
+
+mutants: .venv/.dev ## Delete each check of the security code; tests must notice (hours; ARGS="keys")
+	@exec $(BIN)/python tools/mutants.py $(ARGS)
+
+fuzz: .venv/.dev ## Fuzz the API for long, differently each time (EXAMPLES=500 per operation; filters 40 times that)
+	@export SCHEMATHESIS_MAX_EXAMPLES=$(or $(EXAMPLES),500); \
+	FILTER_EXAMPLES=$$((SCHEMATHESIS_MAX_EXAMPLES * 40)) exec $(BIN)/pytest -n auto --timeout 0 \
+		tests/test_schemathesis.py tests/rsql/test_properties.py
 
 lint: .venv/.dev ## Run the linters and the type checker only
 	$(BIN)/ruff check .

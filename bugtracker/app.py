@@ -16,13 +16,15 @@ from bugtracker.jobs.queue import Queue
 from bugtracker.middleware import ProblemMiddleware, ValidationMiddleware
 from bugtracker.pages import Pages
 from bugtracker.paths import PathIndex
+from bugtracker.ratelimit import OperationLimits, RateLimitMiddleware
 from bugtracker.routing import handlers_of
 from bugtracker.runtime import Runtime
 from bugtracker.security.authentication import bearer_handler
 from bugtracker.security.keys import KeyStore
-from bugtracker.security.passwords import Hasher
+from bugtracker.security.passwords import Hasher, PasswordPolicy
 from bugtracker.security.secrets import Keyring
 from bugtracker.settings import Settings
+from bugtracker.throttle import SharedCounts
 
 
 def create_runtime(settings: Settings) -> Runtime:
@@ -40,25 +42,32 @@ def create_runtime(settings: Settings) -> Runtime:
         keyring=keyring,
         keys=KeyStore(db, keyring),
         hasher=Hasher(settings, keyring),
+        policy=PasswordPolicy(settings),
         queue=Queue(),
     )
 
 
 def create_app(runtime: Runtime, contract: Contract | None = None) -> ASGIApp:
-    """The ASGI application: edge → pages → Connexion (problems, routing, security, validation)
-    → Flask views."""
+    """The ASGI application: edge → pages → Connexion (problems, routing, security, validation,
+    limits of operations) → Flask views."""
     contract = contract or load_contract()
+    settings = runtime.settings
+    shared = SharedCounts(settings.redis_url.get_secret_value()) if settings.redis_url else None
     paths = PathIndex(contract)
-    pages = Pages(_connexion(runtime, contract, paths), contract, runtime.settings)
+    limits = OperationLimits(runtime, shared)
+    pages = Pages(_connexion(runtime, contract, paths, limits), contract, settings)
     return Edge(
         pages,
-        runtime.settings,
+        settings,
         methods_of=pages.methods_of(paths.methods),
+        shared=shared,
         recent_keys=runtime.recent_keys,
     )
 
 
-def _connexion(runtime: Runtime, contract: Contract, paths: PathIndex) -> ASGIApp:
+def _connexion(
+    runtime: Runtime, contract: Contract, paths: PathIndex, limits: OperationLimits
+) -> ASGIApp:
     handlers = handlers_of(contract)
     middleware = ConnexionMiddleware(
         FlaskBackend(contract, handlers, runtime),
@@ -68,6 +77,7 @@ def _connexion(runtime: Runtime, contract: Contract, paths: PathIndex) -> ASGIAp
             RoutingMiddleware,
             SecurityMiddleware,
             partial(ValidationMiddleware, contract=contract),
+            partial(RateLimitMiddleware, contract=contract, limits=limits),
         ],
         security_map={"bearer": bearer_handler(runtime, contract.operations)},
         resolver=Resolver(handlers.__getitem__),

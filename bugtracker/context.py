@@ -1,6 +1,6 @@
 """What a handler is given, and what it gives back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -87,7 +87,8 @@ class Reply:
     """What a handler answers with.
 
     ``version`` marks an item: the reply then carries an ETag and honours ``If-None-Match``.
-    ``no_store`` is for answers with secrets.
+    ``no_store`` is for answers with secrets. ``stream`` makes a long body piece by piece, after
+    the request's transaction: it opens its own, and holds none while the client reads.
     """
 
     body: Any = None
@@ -95,3 +96,4 @@ class Reply:
     version: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     media_type: str = "application/json"
+    stream: Iterator[bytes] | None = None

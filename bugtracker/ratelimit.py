@@ -1,72 +1,185 @@
-"""Limits that single operations declare (``x-rate-limit``), counted by flask-limiter.
+"""Limits that single operations declare (``x-rate-limit: <name of LIMITS>``), counted
+before anybody is known. That of a known caller is in :mod:`callerlimit`.
 
-The per-address limit of all requests is the edge's; here the operation is known.
+They are counted after a request is known to be valid, and before anything is looked up or hashed:
+an account or a mailbox is counted by the name in the body, known or unknown alike. Names stand in
+the counters under a keyed hash. The limit of all requests of an address is the edge's.
+docs/decisions/0016-limits-of-logins-and-mails.md has the reasons.
 """
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-import flask
-from flask_limiter import Limiter, RequestLimit
-from limits import RateLimitItem
+from anyio import CapacityLimiter, to_thread
+from connexion.middleware.abstract import SpecMiddleware
+from limits import parse
+from sqlalchemy import select
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bugtracker.contract import Operation
+from bugtracker.callerlimit import SENSITIVE
+from bugtracker.contract import Contract, Operation
+from bugtracker.edge.addresses import limit_key
 from bugtracker.errors import RateLimitExceeded
-from bugtracker.routing import problem_response
-from bugtracker.settings import Settings
+from bugtracker.queries.familiar import has_logged_in_from
+from bugtracker.runtime import Runtime
+from bugtracker.throttle import Headers, Quota, RateLimit, SharedCounts
 
-View = Callable[..., flask.Response]
+LOOKUPS = 2
+"""Questions to the database at once; the pool has spare connections for that."""
 
-REDIS_OPTIONS: dict[str, str | int] = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}  # type: ignore[dict-item]
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request is counted by."""
+
+    operation: Operation
+    network: str
+    """The client's IPv4 address, or /64 network of IPv6."""
+    body: Any
 
 
-def limiter_for(app: flask.Flask, settings: Settings) -> Callable[[Operation, View], View]:
-    """Wraps a view with the limit its operation names, or returns it as it is.
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One limit of an operation. ``key`` gives whom to count, None for nobody."""
 
-    A Redis that does not answer turns into counting in this process, not into errors.
-    """
-    redis = settings.redis_url
-    limiter = Limiter(
-        _client_ip,
-        app=app,
-        storage_uri=redis.get_secret_value() if redis else "memory://",
-        storage_options=REDIS_OPTIONS if redis else {},
-        strategy="sliding-window-counter",
-        in_memory_fallback_enabled=redis is not None,
-        key_prefix="bugtracker:",
-        headers_enabled=False,
-        on_breach=_refuse,
+    name: str
+    setting: str
+    key: Callable[[Asked], str | None]
+    has_lanes: bool = False
+    """Whether networks that the account has logged in from have a limit of their own, for when
+    others use this one up."""
+
+
+def _network(asked: Asked) -> str:
+    return asked.network
+
+
+def _network_by_operation(asked: Asked) -> str:
+    return f"{asked.operation.id}/{asked.network}"
+
+
+def _named_account(asked: Asked) -> str | None:
+    """An account is counted apart under its address and its username: which two belong together
+    is only known after looking, and that must not show. Neither is unbounded."""
+    for field in ("email", "username"):
+        if field in asked.body:
+            return f"{field}:{asked.body[field].lower()}"
+    return None
+
+
+def _mailbox(asked: Asked) -> str:
+    """Apart for each operation: who exhausts one kind of mail shall not hold back the others."""
+    return f"{asked.operation.id}/{asked.body['email'].lower()}"
+
+
+LIMITS: Mapping[str, tuple[Rule, ...]] = {
+    # The address first: whom it refuses, it keeps from using up the account's limit.
+    "login": (
+        Rule("login", "rate_limit_login", _network),
+        Rule("account", "rate_limit_login", _named_account, has_lanes=True),
+    ),
+    "mail": (
+        Rule("mail", "rate_limit_login", _network_by_operation),
+        Rule("mailbox", "rate_limit_mail", _mailbox),
+    ),
+}
+
+
+class OperationLimits:
+    """The counters of all rules."""
+
+    def __init__(self, runtime: Runtime, shared: SharedCounts | None) -> None:
+        self._runtime = runtime
+        self._lookups = CapacityLimiter(LOOKUPS)
+        self._limits = {
+            rule.name: RateLimit(rule.name, parse(getattr(runtime.settings, rule.setting)), shared)
+            for rules in LIMITS.values()
+            for rule in rules
+        }
+
+    async def count(self, asked: Asked) -> Headers:
+        """Counts a request by the rules of its operation, until one refuses (429).
+
+        The headers are those of the limit that is nearest to refusing.
+        """
+        counted: list[tuple[Quota, RateLimit]] = []
+        for rule in LIMITS[asked.operation.rate_limit or ""]:
+            key = rule.key(asked)
+            if key is not None:
+                answer, limit = await self._hit(rule, key, asked), self._limits[rule.name]
+                if not answer.allowed:
+                    raise _exceeded(limit, answer)
+                counted.append((answer, limit))
+        if not counted:
+            return ()
+        answer, limit = min(counted, key=lambda pair: (pair[0].remaining, -pair[0].reset))
+        return limit.headers(answer)
+
+    async def _hit(self, rule: Rule, key: str, asked: Asked) -> Quota:
+        limit, hashed = self._limits[rule.name], self._runtime.keyring.throttle_key
+        answer = await limit.hit(hashed(key))
+        if answer.allowed or not rule.has_lanes or not await self._is_familiar(asked):
+            return answer
+        return await limit.hit(hashed(f"{key} from {asked.network}"))
+
+    async def _is_familiar(self, asked: Asked) -> bool:
+        return await to_thread.run_sync(self._look, asked, limiter=self._lookups)
+
+    def _look(self, asked: Asked) -> bool:
+        with self._runtime.db.read() as connection:
+            found = connection.scalar(select(has_logged_in_from(asked.body, asked.network)))
+        return bool(found)
+
+
+def _exceeded(limit: RateLimit, answer: Quota) -> RateLimitExceeded:
+    seconds, rate = max(1, answer.retry_after), limit.limit
+    headers = {name.decode(): value.decode() for name, value in limit.headers(answer)}
+    return RateLimitExceeded(
+        f"At most {rate.amount} per {rate.get_expiry()} seconds; try again in {seconds} s.",
+        headers={**headers, "Retry-After": str(seconds)},
     )
-    rates = {"login": settings.rate_limit_login}
-
-    def wrap(operation: Operation, view: View) -> View:
-        if operation.rate_limit is None:
-            return view
-        wrapped: View = limiter.limit(rates[operation.rate_limit])(view)
-        return wrapped
-
-    return wrap
 
 
-def _client_ip() -> str:
-    address: str = flask.request.environ["asgi.scope"]["state"]["client_ip"]
-    return address
+class RateLimitMiddleware(SpecMiddleware):
+    """Counts requests of operations that declare a limit. Stands behind validation."""
+
+    def __init__(self, app: ASGIApp, *, contract: Contract, limits: OperationLimits) -> None:
+        """ValueError for an operation that names a limit which is none."""
+        self.app = app
+        self._limits = limits
+        self._operations = {
+            operation.id: operation
+            for operation in contract.operations.values()
+            if operation.rate_limit not in (None, SENSITIVE)
+        }
+        for operation in self._operations.values():
+            if operation.rate_limit not in LIMITS:
+                raise ValueError(f"{operation.id}: no rate limit {operation.rate_limit!r}")
+
+    def add_api(self, specification: Any, **kwargs: Any) -> None:
+        """Everything is known from our own contract."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            routing = scope["extensions"]["connexion_routing"]
+            operation = self._operations.get(routing["operation_id"])
+            if operation is not None:
+                headers = await self._limits.count(_asked(operation, scope))
+                send = _with_headers(send, headers)
+        await self.app(scope, receive, send)
 
 
-def _refuse(limit: RequestLimit) -> flask.Response:
-    wait = max(1, limit.reset_at - int(time.time()))
-    name = flask.request.endpoint or ""
-    rate: RateLimitItem = limit.limit
-    error = RateLimitExceeded(
-        f"At most {rate.amount} per {rate.get_expiry()} seconds; try again in {wait} s.",
-        headers={
-            "Retry-After": str(wait),
-            "RateLimit-Policy": f'"{name}";q={rate.amount};w={rate.get_expiry()}',
-            "RateLimit": f'"{name}";r=0;t={wait}',
-            "X-RateLimit-Limit": str(rate.amount),
-            "X-RateLimit-Remaining": "0",
-            "X-RateLimit-Reset": str(limit.reset_at),
-        },
-    )
-    state = flask.request.environ["asgi.scope"]["state"]
-    return problem_response(error, state["request_id"])
+def _asked(operation: Operation, scope: Scope) -> Asked:
+    state = scope["state"]
+    network = limit_key(state["client_ip"])
+    return Asked(operation, network, state["validated"].body)
+
+
+def _with_headers(send: Send, headers: Headers) -> Send:
+    async def wrapped(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], *headers]}
+        await send(message)
+
+    return wrapped

@@ -1,8 +1,9 @@
 """The way from an operation to its handler: one transaction, one context, one reply."""
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import flask
@@ -22,6 +23,9 @@ from bugtracker.middleware import ValidatedRequest
 from bugtracker.runtime import Runtime
 
 Handler = Callable[..., Reply]
+
+STREAMED = "bugtracker.streamed"
+"""Set in the WSGI environment when the body is to be sent as it is made."""
 
 
 def handlers_of(contract: Contract) -> dict[str, Handler]:
@@ -49,7 +53,7 @@ class Endpoint:
         self._handler = handler
         self._runtime = runtime
         self._defaults = dict(defaults)
-        # Flask and flask-limiter tell views apart by these.
+        # Flask tells views apart by these.
         self.__name__ = self.__qualname__ = operation.id
 
     def __call__(self, **_: str) -> flask.Response:
@@ -97,6 +101,8 @@ class Endpoint:
 
 def response(reply: Reply, ctx: Context) -> flask.Response:
     """The HTTP response of a reply, with ETag and 304 where it is an item."""
+    if reply.stream is not None:
+        return _streamed(reply, reply.stream)
     content = b"" if reply.body is None else orjson.dumps(reply.body, option=orjson.OPT_UTC_Z)
     headers = dict(reply.headers)
     status = reply.status
@@ -111,6 +117,14 @@ def response(reply: Reply, ctx: Context) -> flask.Response:
     else:
         answer.headers.pop("Content-Type", None)
     return answer
+
+
+def _streamed(reply: Reply, chunks: Iterator[bytes]) -> flask.Response:
+    """A body that is made while it is sent. Its first piece is made now: what fails at once is
+    still answered as an error."""
+    first = next(chunks, b"")
+    flask.request.environ[STREAMED] = True
+    return flask.Response(chain((first,), chunks), reply.status, reply.headers)
 
 
 def problem_response(error: AppError, request_id: str) -> flask.Response:

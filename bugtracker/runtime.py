@@ -6,7 +6,7 @@ from bugtracker.db import Database
 from bugtracker.jobs.queue import Queue
 from bugtracker.security.api_keys import RecentKeys
 from bugtracker.security.keys import KeyStore
-from bugtracker.security.passwords import Hasher
+from bugtracker.security.passwords import Hasher, PasswordPolicy
 from bugtracker.security.secrets import Keyring
 from bugtracker.settings import Settings
 
@@ -20,5 +20,6 @@ class Runtime:
     keyring: Keyring
     keys: KeyStore
     hasher: Hasher
+    policy: PasswordPolicy
     queue: Queue
     recent_keys: RecentKeys = field(default_factory=RecentKeys)

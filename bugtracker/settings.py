@@ -4,6 +4,7 @@
 prefixed ``BUGTRACKER_``. ``bugtracker check`` prints what is in force and what is wrong.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 POSTGRESQL_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 
@@ -69,6 +71,11 @@ class Settings(BaseSettings):
     rate_limit_login: str = "5/minute"
     rate_limit_api_key: str = "600/minute"
     """Requests with one API key, instead of the limit of the address they come from."""
+    """Logins of one client address, and of one account; requests for mails of one address."""
+    rate_limit_sensitive: str = "10/minute"
+    """What one account may change about its own security, all operations together."""
+    rate_limit_mail: str = "5/hour"
+    """Mails of one kind that anybody may ask for, to one mailbox."""
 
     # Secrets and tokens.
     secret_key: SecretStr | None = None
@@ -96,6 +103,9 @@ class Settings(BaseSettings):
     too many."""
     lockout_window_seconds: int = Field(900, ge=1)
     lockout_seconds: int = Field(900, ge=1)
+    common_passwords_file: Path | None = None
+    """More passwords to refuse than the 30,000 we bring: a text file in UTF-8, one per line. Takes
+    8 bytes of memory a line in each process; read when a password is first set."""
     bcrypt_cost: int = Field(12, ge=4, le=16)
     hashing_threads: int = Field(2, ge=1)
 
@@ -133,13 +143,35 @@ class Settings(BaseSettings):
             raise ValueError("must be of the form postgresql://user:password@host/database")
         return SecretStr(f"postgresql+psycopg://{rest}")
 
-    @field_validator("rate_limit_per_ip", "rate_limit_login", "rate_limit_api_key")
+    @field_validator(
+        "rate_limit_per_ip",
+        "rate_limit_login",
+        "rate_limit_sensitive",
+        "rate_limit_mail",
+        "rate_limit_api_key",
+    )
     @classmethod
     def _is_a_rate_limit(cls, value: str) -> str:
         try:
             parse(value)
         except ValueError as error:
             raise ValueError(f"{value!r} is not a rate such as 100/minute") from error
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_a_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(REDIS_SCHEMES):
+            raise ValueError("must be of the form redis://user:password@host:port/0")
+        return value
+
+    @field_validator("common_passwords_file")
+    @classmethod
+    def _can_be_read(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError(f"{value} is not a file")
+        if value is not None and not os.access(value, os.R_OK):
+            raise ValueError(f"{value} cannot be read by this user")
         return value
 
     @field_validator("public_url", "links_url")

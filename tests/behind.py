@@ -78,6 +78,14 @@ def change_claim(runtime: Runtime, username: str, **values: object) -> None:
         session.execute(changed.values(**values))
 
 
+def attempts_of(runtime: Runtime, who: str) -> int:
+    """How many attempts are counted for ``account:<id>``, ``email:<address>`` or ``username:…``."""
+    key = runtime.keyring.attempts_key(who)
+    with runtime.db.transaction() as session:
+        wanted = select(LoginAttempts.attempts).where(LoginAttempts.key == key)
+        return session.scalar(wanted) or 0
+
+
 def age_attempts(runtime: Runtime, person: Newcomer, by: timedelta) -> None:
     """Moves the failed logins of an account into the past."""
     with runtime.db.transaction() as session:

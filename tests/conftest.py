@@ -30,7 +30,9 @@ TEMPLATE = "bugtracker_template"
 
 @pytest.fixture(scope="session")
 def shared_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory that all processes of this test run share."""
+    """A directory that all processes of this test run share, or, with TEST_SHARED_DIR, all runs."""
+    if given := os.environ.get("TEST_SHARED_DIR"):
+        return Path(given)
     base = tmp_path_factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
@@ -49,7 +51,7 @@ def cluster(shared_directory: Path) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def database(cluster: Cluster, shared_directory: Path) -> Iterator[str]:
     """The name of this process's own database."""
-    name = "test_" + os.environ.get("PYTEST_XDIST_WORKER", "main")
+    name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{uuid4().hex[:8]}"
     with (shared_directory / "template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         cluster.clone_database(TEMPLATE, name)
@@ -81,6 +83,8 @@ def settings(cluster: Cluster, database: str, tmp_path_factory: pytest.TempPathF
         rate_limit_per_ip="1000000/minute",
         rate_limit_login="1000000/minute",
         rate_limit_api_key="1000000/minute",
+        rate_limit_sensitive="1000000/minute",
+        rate_limit_mail="1000000/hour",
         log_level="WARNING",
         cors_origins=("https://app.example",),
     )

@@ -1,4 +1,4 @@
-"""A TCP relay that can be frozen: what a Redis looks like that is up but does not answer."""
+"""A TCP relay that can be frozen or slow: a Redis that is up but does not answer in time."""
 
 import contextlib
 import selectors
@@ -20,6 +20,8 @@ class Relay:
         self._flowing = threading.Event()
         self._flowing.set()
         self._threads: list[threading.Thread] = []
+        self.delay = 0.0
+        """Seconds that each piece of data waits before it is forwarded."""
 
     @property
     def url(self) -> str:
@@ -77,4 +79,5 @@ class Relay:
                     data = source.recv(65536)
                     if not data:
                         return
+                    self._stop.wait(self.delay)
                     target.sendall(data)

@@ -205,7 +205,7 @@ class TestErrors:
         classes = {error.code: error for error in all_errors()}
         for name, example in COMPONENTS["examples"].items():
             value = example["value"]
-            if "request_id" in value:
+            if isinstance(value, dict) and "request_id" in value:
                 error = classes[name]
                 told = (value["code"], value["status"], value["title"], value["type"])
                 urn = f"urn:bugtracker:problem:{name}"

@@ -1,25 +1,22 @@
-"""One Idempotency-Key and many requests, slow ones, and ones that die: never two effects."""
+"""One Idempotency-Key and requests that are slow, or die: never two effects.
+
+Many at once are proven in tests/proofs/test_idempotency.py.
+"""
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
 import httpx
 import pytest
-from sqlalchemy import Connection, Engine, event, func, select, text
+from sqlalchemy import Connection, Engine, event, select, text
 
 from bugtracker.db import owner_engine
 from bugtracker.embedded import Cluster
-from bugtracker.models import Account, Event, Project
-from bugtracker.models import Session as Login
+from bugtracker.models import Project
 from bugtracker.runtime import Runtime
-from bugtracker.settings import Settings
-from tests.behind import employee, events_of
 from tests.blocking import Blocker
-from tests.parallel import at_once
-from tests.registering import newcomer
 from tests.repeating import (
     IN_USE,
     REUSED,
@@ -28,98 +25,13 @@ from tests.repeating import (
     count_issues,
     create_issue,
     is_replay,
-    login,
     new_key,
 )
-from tests.world import PASSWORD, Json, Org, World, made, refused
+from tests.world import Json, Org, made, refused
 
-TIMES = 100
 LEASE_SECONDS = 60
 
 Request = Callable[[], httpx.Response]
-
-
-def one_success(responses: list[httpx.Response], status: int) -> None:
-    """One request did it; the others got its answer or were told to wait."""
-    won = [response for response in responses if response.status_code == status]
-    assert Counter(is_replay(response) for response in won)[False] == 1
-    assert len({response.content for response in won}) == 1
-    lost = [response for response in responses if response.status_code != status]
-    for response in lost:
-        refused(response, 409, IN_USE)
-    print(f"{len(responses)} requests: 1 done, {len(won) - 1} replayed, {len(lost)} in flight")
-
-
-class TestManyAtOnce:
-    def test_make_one_issue(self, org: Org, project: Json) -> None:
-        key, caller = new_key(), org.member
-
-        def request() -> httpx.Response:
-            return create_issue(caller, project, key)
-
-        one_success(at_once([request] * TIMES), 201)
-        assert count_issues(org.member, project) == 1
-        assert is_replay(request())
-
-    def test_make_one_project(self, runtime: Runtime, org: Org) -> None:
-        key, caller, body = new_key(), org.manager, {"name": "Once"}
-
-        def request() -> httpx.Response:
-            return caller.post("/api/projects", body, headers=key)
-
-        one_success(at_once([request] * TIMES), 201)
-        with runtime.db.transaction(org_id=org.id) as session:
-            assert session.scalars(select(Project.name)).all() == ["Once"]
-
-    def test_make_one_comment(self, org: Org, project: Json) -> None:
-        key, caller = new_key(), org.member
-        issue = caller.create_issue(project)
-        path = f"/api/issues/{issue['id']}/comments"
-        body = {"content": "Once."}
-
-        def request() -> httpx.Response:
-            return caller.post(path, body, headers=key)
-
-        one_success(at_once([request] * TIMES), 201)
-        assert org.member.get(path, params={"page": 1}).json()["total"] == 1
-
-    def test_start_one_session(
-        self, world: World, runtime: Runtime, org: Org, settings: Settings
-    ) -> None:
-        key, person = new_key(), employee(world, org, world.client(), settings)
-        one_success(at_once([lambda: login(person, key)] * TIMES), 200)
-        with runtime.db.transaction() as session:
-            account = session.scalars(select(Account).where(Account.email == person.email)).one()
-            sessions = select(func.count()).where(Login.account_id == account.id)
-            assert (account.login_count, session.scalar(sessions)) == (1, 1)
-        assert len(events_of(runtime, org, "login.succeeded")) == 1
-
-    def test_prepare_one_account(self, world: World, runtime: Runtime, settings: Settings) -> None:
-        person, key = newcomer(world.client(), settings), new_key()
-        body = {"email": person.email, "username": person.username, "password": PASSWORD}
-
-        def request() -> httpx.Response:
-            return person.http.post("/api/auth/register", json=body, headers=key)
-
-        one_success(at_once([request] * TIMES), 202)
-        with runtime.db.transaction() as session:
-            account_id = session.scalars(select(Account.id).filter_by(email=person.email)).one()
-        with runtime.db.transaction(account_id=account_id) as session:
-            registered = select(func.count()).where(Event.action == "user.registered")
-            assert session.scalar(registered) == 1
-
-    def test_with_two_bodies_do_what_one_of_them_says(self, org: Org, project: Json) -> None:
-        key, caller = new_key(), org.member
-
-        def request(title: str) -> Request:
-            return lambda: create_issue(caller, project, key, title=title)
-
-        responses = at_once([request(("Ebb", "Flood")[n % 2]) for n in range(TIMES)])
-        titles = {r.json()["title"] for r in responses if r.status_code == 201}
-        assert (len(titles), count_issues(org.member, project)) == (1, 1)
-        codes = Counter(r.json()["code"] for r in responses if r.status_code != 201)
-        assert codes.keys() <= {IN_USE, REUSED}
-        assert codes[REUSED] == TIMES // 2
 
 
 @contextmanager

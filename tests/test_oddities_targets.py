@@ -12,13 +12,17 @@ from tests.serving import Server
 from tests.world import Caller, Json, Org, World
 
 CONTRACT = load_contract()
-IDS = {"project_id": "01955b4e-2e03-7a42-8503-ac43ac35012b", "issue_id": "ZZZZ-1",
-       "comment_id": "01955b4e-2e03-7a42-8503-ac43ac35012b",
-       "organisation_id": "01955b4e-2e03-7a42-8503-ac43ac35012b",
-       "invitation_id": "01955b4e-2e03-7a42-8503-ac43ac35012b",
-       "user_id": "01955b4e-2e03-7a42-8503-ac43ac35012b",
-       "session_id": "01955b4e-2e03-7a42-8503-ac43ac35012c",
-       "api_key_id": "01955b4e-2e03-7a42-8503-ac43ac35012c"}  # fmt: skip
+NO_ID = "01955b4e-2e03-7a42-8503-ac43ac35012b"
+IDS = {
+    "issue_id": "ZZZZ-1",
+    "project_id": NO_ID,
+    "comment_id": NO_ID,
+    "session_id": NO_ID,
+    "api_key_id": NO_ID,
+    "organisation_id": NO_ID,
+    "invitation_id": NO_ID,
+    "user_id": NO_ID,
+}
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 
 

@@ -28,6 +28,9 @@ include-operation-id = [
   "list_projects", "list_issues", "list_all_issues", "list_comments", "list_issue_history",
   "list_sessions", "list_my_activity", "list_organisations", "list_members", "list_api_keys",
   "list_invitations", "list_users",
+  "list_projects", "list_issues", "list_comments", "list_issue_history", "list_sessions",
+  "list_my_activity", "list_api_keys", "list_organisations", "list_members", "list_invitations",
+  "list_all_issues", "list_audit_events",
 ]
 [operations.checks.positive_data_acceptance]
 expected-statuses = [200, 400, 401, 403, 404]
@@ -47,6 +50,13 @@ expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 422, 428]
 [[operations]]
 include-path-regex = "^/api/(projects|api-keys|users)/"
 [operations.checks.use_after_free]
+enabled = false
+
+# The path names a member who exists, until one of the requests removes them: 404 is right then,
+# whichever organisation was made a moment ago.
+[[operations]]
+include-path-regex = "/members/"
+[operations.checks.ensure_resource_availability]
 enabled = false
 """
 # A caller who ends their own session would be refused everything after that.
@@ -93,9 +103,9 @@ def things_of(org: Org) -> str:
 "path.project_id" = "{project["id"]}"
 "path.issue_id" = "{issue["id"]}"
 "path.comment_id" = "{comment["id"]}"
+"path.api_key_id" = "{key["api_key"]["id"]}"
 "path.organisation_id" = "{org.id}"
 "path.user_id" = "{org.member.id}"
-"path.api_key_id" = "{key["api_key"]["id"]}"
 """
 
 

@@ -91,9 +91,22 @@ class TestRules:
             Settings(database_url=SecretStr(given), secret_key=SecretStr(KEY))
         assert "hunter2" not in str(refusal.value)
 
+    @pytest.mark.parametrize("given", ["localhost:6379", "http://u:hunter2@redis", "hunter2"])
+    def test_another_redis_is_refused_and_its_password_not_shown(self, given: str) -> None:
+        with pytest.raises(ValidationError, match="redis://") as refusal:
+            Settings(redis_url=SecretStr(given))
+        assert "hunter2" not in str(refusal.value)
+
     @pytest.mark.parametrize("rate", ["often", "100", "minute", "-1/minute", ""])
     @pytest.mark.parametrize(
-        "name", ["rate_limit_per_ip", "rate_limit_login", "rate_limit_api_key"]
+        "name",
+        [
+            "rate_limit_per_ip",
+            "rate_limit_login",
+            "rate_limit_sensitive",
+            "rate_limit_mail",
+            "rate_limit_api_key",
+        ],
     )
     def test_a_rate_must_be_one(self, name: str, rate: str) -> None:
         with pytest.raises(ValidationError, match="is not a rate such as 100/minute"):

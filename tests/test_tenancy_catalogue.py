@@ -112,7 +112,8 @@ class TestCatalogue:
         for privilege in ("TRUNCATE", "TRIGGER", "REFERENCES"):
             assert column(catalogue, query, role=APP_ROLE, privilege=privilege) == []
         changeable = set(column(catalogue, query, role=APP_ROLE, privilege="UPDATE"))
-        assert not {"events", "alembic_version"} & changeable
+        unchangeable = {"events", "event_seals", "event_commitments", "alembic_version"}
+        assert not unchangeable & changeable
 
     def test_the_public_may_do_nothing(self, catalogue: Connection) -> None:
         create = "SELECT has_schema_privilege('public', 'public', 'CREATE')"
@@ -179,6 +180,9 @@ class TestCatalogue:
             {"role": APP_ROLE},
         ).all()
         names = {function.proname for function in functions}
+        expected = {"live_session", "organisation_by_slug", "search_issues", "number_events"}
+        looking_up = {"live_api_key", "note_api_key_use", "invitation_by_token"}
+        assert names == {*expected, *looking_up}
         assert names == {
             "live_session",
             "live_api_key",
@@ -189,6 +193,8 @@ class TestCatalogue:
             "invitation_by_token",
             "is_member_anywhere",
             "shared_organisations",
+            "audited_organisations",
+            "anonymise_event",
         }
         for function in functions:
             assert function.proconfig == ["search_path=public, pg_temp"], function.proname

@@ -11,7 +11,6 @@ from bugtracker.errors import AppError
 from bugtracker.launch import runtime_for
 from bugtracker.models.organisation import Role
 from bugtracker.runtime import Runtime
-from bugtracker.security.passwords import require_strong
 from bugtracker.services import accounts, organisations
 from bugtracker.services.events import Origin
 from bugtracker.settings import Settings
@@ -38,7 +37,7 @@ def create_user(
     password = _read_password(password_stdin)
     with runtime_for(Settings()) as runtime:
         try:
-            require_strong(password, username=username, email=email)
+            runtime.policy.require_strong(password, username=username, email=email)
             click.echo(_create(runtime, email, username, name, password, slug, role))
         except AppError as error:
             raise click.ClickException(f"{error.title}: {error.detail}") from None

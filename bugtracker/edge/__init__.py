@@ -23,7 +23,6 @@ from bugtracker.edge.cors import (
     preflight_headers,
 )
 from bugtracker.edge.exchange import Exchange
-from bugtracker.edge.limiting import RequestLimit
 from bugtracker.edge.request_headers import (
     RequestHeaders,
     replace_headers,
@@ -42,6 +41,7 @@ from bugtracker.ids import new_id
 from bugtracker.logs import log_request
 from bugtracker.security.api_keys import RecentKeys
 from bugtracker.settings import Settings
+from bugtracker.throttle import RateLimit, SharedCounts
 
 __all__ = ["Edge"]
 
@@ -55,7 +55,10 @@ _CHUNKED = frozenset({b"transfer-encoding"})
 
 
 class Edge:
-    """ASGI middleware around everything; `methods_of` names the methods of a path."""
+    """ASGI middleware around everything; `methods_of` names the methods of a path.
+
+    Limits are counted in `shared`, which is closed in the end, or without it in this process.
+    """
 
     def __init__(
         self,
@@ -63,17 +66,18 @@ class Edge:
         settings: Settings,
         *,
         methods_of: MethodsOf | None,
+        shared: SharedCounts | None = None,
         recent_keys: RecentKeys | None = None,
     ) -> None:
-        redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
         self._app = app
         self._methods_of = methods_of
         self._max_body = settings.max_body_bytes
         self._body_seconds = settings.body_timeout
         self._addresses = ClientAddresses(settings.trusted_proxies)
         self._cors = Cors(settings.cors_origins)
-        self._limit = RequestLimit(settings.per_ip_limit, redis_url)
-        self._key_limit = RequestLimit(settings.per_api_key_limit, redis_url, "api_key")
+        self._shared = shared
+        self._limit = RateLimit("ip", settings.per_ip_limit, shared)
+        self._key_limit = RateLimit("api_key", settings.per_api_key_limit, shared)
         self._recent_keys = recent_keys or RecentKeys()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,8 +94,8 @@ class Edge:
         try:
             await self._app(scope, receive, send)
         finally:
-            await self._limit.close()
-            await self._key_limit.close()
+            if self._shared is not None:
+                await self._shared.close()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
@@ -102,6 +106,7 @@ class Edge:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         state["client_ip"] = client
+        state["is_head"] = scope["method"] == "HEAD"
         structlog.contextvars.bind_contextvars(request_id=request_id)
         exchange = Exchange(receive, send, request_id, is_head=scope["method"] == "HEAD")
         try:

@@ -12,8 +12,10 @@ from procrastinate import App
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job, Status
 
+from bugtracker.audit.sealing import seal_all
 from bugtracker.clock import utc_now
 from bugtracker.jobs.retry import MAX_ATTEMPTS
+from bugtracker.runtime import Runtime
 
 STALLED_AFTER_SECONDS = 30.0
 """A worker beats every ten seconds; silent for so long, it counts as dead."""
@@ -24,11 +26,14 @@ log = structlog.get_logger()
 
 
 async def repeat(seconds: float, action: Chore, app: App) -> None:
-    """Runs an action again and again, with pauses, until cancelled; a failure is logged."""
+    """Runs an action again and again, with pauses, until cancelled; a failure is logged.
+
+    Whatever the failure: a loop that ended would not be missed for days.
+    """
     while True:
         try:
             await action(app)
-        except ConnectorException:
+        except Exception:
             log.exception("housekeeping_failed", action=repr(action))
         await asyncio.sleep(seconds)
 
@@ -36,6 +41,15 @@ async def repeat(seconds: float, action: Chore, app: App) -> None:
 async def number_events(app: App) -> None:
     """Gives committed events their number; one index look-up when there are none."""
     await app.connector.execute_query_async("SELECT number_events()")
+
+
+def sealing(runtime: Runtime) -> Chore:
+    """Seals numbered events, so that nobody can change them unnoticed any more."""
+
+    async def seal_events(_: App) -> None:
+        await asyncio.to_thread(seal_all, runtime)
+
+    return seal_events
 
 
 async def retry_stalled(app: App) -> None:
@@ -59,5 +73,6 @@ async def _retry(app: App, job: Job) -> None:
         log.warning("stalled_job_retried", job=job.id, task=job.task_name)
 
 
-CHORES: tuple[tuple[float, Chore], ...] = ((1.0, number_events), (10.0, retry_stalled))
-"""The pauses in seconds, and what is done between them."""
+def chores(runtime: Runtime) -> tuple[tuple[float, Chore], ...]:
+    """The pauses in seconds, and what is done between them."""
+    return (1.0, number_events), (5.0, sealing(runtime)), (10.0, retry_stalled)

@@ -9,7 +9,7 @@ from procrastinate import App, PsycopgConnector
 from sqlalchemy import URL
 
 from bugtracker.db import SESSION_OPTIONS, libpq_options
-from bugtracker.jobs.housekeeping import CHORES, STALLED_AFTER_SECONDS, repeat
+from bugtracker.jobs.housekeeping import STALLED_AFTER_SECONDS, chores, repeat
 from bugtracker.jobs.tasks import register
 from bugtracker.runtime import Runtime
 
@@ -68,11 +68,11 @@ async def run_worker(runtime: Runtime, stop: asyncio.Event) -> None:
 async def _work(runtime: Runtime) -> None:
     """One life of the worker. Ends by cancellation or, when the database is lost, by itself."""
     app = make_worker_app(runtime)
-    chores: list[asyncio.Task[None]] = []
+    loops: list[asyncio.Task[None]] = []
     try:
         await app.open_async()
-        for seconds, action in CHORES:
-            chores.append(asyncio.create_task(repeat(seconds, action, app)))
+        for seconds, action in chores(runtime):
+            loops.append(asyncio.create_task(repeat(seconds, action, app)))
         await app.run_worker_async(
             concurrency=CONCURRENCY,
             fetch_job_polling_interval=POLL_SECONDS,
@@ -82,9 +82,9 @@ async def _work(runtime: Runtime) -> None:
             stalled_worker_timeout=STALLED_AFTER_SECONDS,
         )
     finally:
-        for chore in chores:
-            chore.cancel()
-        await asyncio.gather(*chores, return_exceptions=True)
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
         # Also where it was cancelled before it was open: the pool has tasks by then.
         await app.close_async()
 

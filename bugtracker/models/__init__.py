@@ -11,6 +11,7 @@ from bugtracker.models.account import (
 )
 from bugtracker.models.api_key import ApiKey
 from bugtracker.models.attempts import LoginAttempts
+from bugtracker.models.audit import EventCommitment, EventSeal
 from bugtracker.models.base import Base
 from bugtracker.models.comment import Comment
 from bugtracker.models.event import Event
@@ -29,6 +30,8 @@ __all__ = [
     "Comment",
     "Credential",
     "Event",
+    "EventCommitment",
+    "EventSeal",
     "IdempotencyKey",
     "Invitation",
     "Issue",

@@ -36,12 +36,16 @@ class Event(Base):
             "id",
             postgresql_where=text("account_id IS NOT NULL"),
         ),
+        Index("events_by_created_idx", "org_id", "created_at", "id"),
+        Index("events_by_action_idx", "org_id", "action", "created_at", "id"),
+        Index("events_by_actor_idx", "org_id", "actor_id", "created_at", "id"),
+        Index("events_by_resource_type_idx", "org_id", "resource_type", "created_at", "id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     org_id: Mapped[UUID | None] = mapped_column(ForeignKey("organisations.id", ondelete="CASCADE"))
     number: Mapped[int | None] = mapped_column(BigInteger)
-    action: Mapped[str] = mapped_column(Text)
+    action: Mapped[str] = mapped_column(Text(collation="C"))
     actor_id: Mapped[UUID | None]
     account_id: Mapped[UUID | None]
     resource_type: Mapped[str] = mapped_column(Text)

@@ -54,6 +54,17 @@ class Issue(Versioned, Base):
         Index("issues_by_status_created_idx", "org_id", "project_id", "status", "created_at", "id"),
         Index("issues_by_assignee_idx", "org_id", "assignee_id", "created_at", "id"),
         Index("issues_by_reporter_idx", "org_id", "reporter_id", "created_at", "id"),
+        Index("issues_of_org_by_created_idx", "org_id", "created_at", "id"),
+        Index("issues_of_org_by_updated_idx", "org_id", "updated_at", "id"),
+        Index("issues_of_org_by_priority_idx", "org_id", "priority", "id"),
+        Index("issues_of_org_by_status_idx", "org_id", "status", "id"),
+        Index(
+            "issues_of_org_by_due_idx",
+            "org_id",
+            text("(CASE WHEN due_date IS NULL THEN 'infinity'::date ELSE due_date END)"),
+            "id",
+        ),
+        Index("issues_of_org_by_status_created_idx", "org_id", "status", "created_at", "id"),
     )
 
     org_id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, func, o
 
 from bugtracker.models import Issue, Project
 from bugtracker.models.issue import PRIORITIES, STATUSES
+from bugtracker.paging import date_sort
 from bugtracker.queries.people import PEOPLE
 from bugtracker.rsql import Field, Fields, Scope, kinds
 from bugtracker.rsql.fields import Kind
@@ -61,7 +62,12 @@ FIELDS: Fields = {
     "archived": Field(Project.is_archived, kinds.Boolean()),
     "reporter": Field(Issue.reporter_id, PERSON),
     "assignee": Field(Issue.assignee_id, PERSON, nullable=True),
-    "due_date": Field(Issue.due_date, kinds.Date(), nullable=True),
+    "due_date": Field(
+        Issue.due_date,
+        kinds.Date(),
+        nullable=True,
+        indexed=date_sort(Issue.due_date).expression,
+    ),
     "created_at": Field(Issue.created_at, kinds.Timestamp()),
     "updated_at": Field(Issue.updated_at, kinds.Timestamp()),
 }

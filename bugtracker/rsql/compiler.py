@@ -19,7 +19,8 @@ from bugtracker.rsql.tree import And, Comparison, Node, Or, Value
 from bugtracker.rsql.wording import found, invalid, one_of, violation
 
 NEGATIVE = ("!=", "=out=")
-ORDERING: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
+Compare = Callable[[Any, Any], ColumnElement[bool]]
+ORDERING: dict[str, Compare] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -76,12 +77,12 @@ class _Compiler:
         nulls = [each for each in node.values if each.is_null]
         if nulls:
             _check_null(node, field, nulls[0])
-        before = len(self.violations)
+        right = len(self.violations)
         values = [self._read(node, field, each) for each in node.values if not each.is_null]
-        if len(self.violations) > before:
+        if len(self.violations) > right:
             return true()
         if compare := ORDERING.get(node.operator):
-            return compare(field.expression, bound(field.expression, values[0]))
+            return _ordered(compare, field, values[0])
         return self._equal(node, field, values)
 
     def _field(self, node: Comparison) -> Field:
@@ -94,6 +95,7 @@ class _Compiler:
         )
 
     def _read(self, node: Comparison, field: Field, value: Value) -> Any:
+        """The value; None where it is wrong, which is noted, so that the others are read too."""
         if value.stars and isinstance(field.kind, Text) and node.operator in LISTS:
             detail = f"a * stands for anything with == and != only, not with {node.operator}"
             self.violations.append(violation("value", value.position, detail))
@@ -116,12 +118,18 @@ class _Compiler:
         return condition.is_not(true()) if node.operator in NEGATIVE else condition
 
 
+def _ordered(compare: Compare, field: Field, value: Any) -> ColumnElement[bool]:
+    if field.indexed is None:
+        return compare(field.expression, bound(field.expression, value))
+    condition = compare(field.indexed, bound(field.indexed, value))
+    return and_(condition, field.expression.is_not(None))
+
+
 def _check_operator(node: Comparison, field: Field) -> None:
     if node.operator not in field.operators:
-        known = "is not for" if node.operator in OPERATORS else "is no operator; use, with"
+        why = f"is not for {node.name}" if node.operator in OPERATORS else "is no operator"
         words = [each for each in OPERATORS if each in field.operators]
-        detail = f"{found(node.operator)} {known} {node.name}"
-        detail += f"; use {one_of(words)}" if node.operator in OPERATORS else f", {one_of(words)}"
+        detail = f"{found(node.operator)} {why}; use {one_of(words)}"
         raise _Refused("operator", node.operator_position, detail)
     if len(node.values) > 1 and node.operator not in LISTS:
         detail = f"{node.operator} takes one value; use =in= or =out= with a list"

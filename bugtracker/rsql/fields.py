@@ -58,6 +58,8 @@ class Field:
     expression: SQLColumnExpression[Any]
     kind: Kind
     nullable: bool = False
+    indexed: SQLColumnExpression[Any] | None = None
+    """What an index has instead, where there is a value equal to the expression."""
 
     @property
     def operators(self) -> tuple[str, ...]:

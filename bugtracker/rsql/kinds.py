@@ -19,6 +19,7 @@ from bugtracker.rsql.tree import Value
 from bugtracker.rsql.wording import one_of
 
 MOST_INTEGER = 2**31 - 1
+MOST_NAME = 100
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 TIMESTAMP = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?"
@@ -161,7 +162,7 @@ class Reference(Kind):
             return scope.user_id
         if ID.fullmatch(value.text):
             return UUID(value.text)
-        if not 1 <= len(value.text) <= 100:
+        if value.stars or not 1 <= len(value.text) <= MOST_NAME:
             raise ValueError
         return value.text
 

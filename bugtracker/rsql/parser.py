@@ -3,10 +3,9 @@ before the nesting is bounded.
 """
 
 import re
-from collections.abc import Iterable
 
 from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark.exceptions import UnexpectedInput, UnexpectedToken
 
 from bugtracker.errors import Violation
 from bugtracker.rsql.tree import And, Comparison, Node, Or, Value
@@ -28,8 +27,8 @@ group: LPAR or RPAR
 comparison: FIELD OPERATOR (value | LPAR value (COMMA value)* RPAR)
 ?value: BARE | SINGLE | DOUBLE
 
-AND.2: /and(?=[\s(]|$)/i
-OR.2: /or(?=[\s(]|$)/i
+AND.2: /and(?![^\s"'();,=!<>~])/i
+OR.2: /or(?![^\s"'();,=!<>~])/i
 LPAR: "("
 RPAR: ")"
 COMMA: ","
@@ -44,16 +43,16 @@ DOUBLE: /"(?:[^"\\\x00-\x1f\x7f-\x9f\ud800-\udfff]|\\[^\x00-\x1f\x7f-\x9f\ud800-
 
 WORDS = {
     "FIELD": "a field",
-    "OPERATOR": "an operator such as == or =in=",
+    "OPERATOR": "an operator such as `==` or `=in=`",
     "BARE": "a value",
     "SINGLE": "a value",
     "DOUBLE": "a value",
-    "LPAR": "(",
-    "RPAR": ")",
-    "SEMICOLON": "; (and)",
-    "AND": "; (and)",
-    "COMMA": ", (or)",
-    "OR": ", (or)",
+    "LPAR": "`(`",
+    "RPAR": "`)`",
+    "SEMICOLON": "`;`",
+    "AND": "`and`",
+    "COMMA": "`,`",
+    "OR": "`or`",
     "$END": "the end",
 }
 ALIASES = {"=lt=": "<", "=le=": "<=", "=gt=": ">", "=ge=": ">="}
@@ -153,18 +152,22 @@ READERS = {"BARE": _bare, "SINGLE": _quoted, "DOUBLE": _quoted}
 
 
 def _syntax(text: str, error: UnexpectedInput) -> Violation:
-    if isinstance(error, UnexpectedToken):
-        end = error.token.type == "$END"
-        position = len(text) if end else _start(error.token)
-        what = "the end" if end else found(str(error.token))
-        return violation("syntax", position, _expected(what, error.accepts or error.expected))
-    assert isinstance(error, UnexpectedCharacters)
-    position, character = error.pos_in_stream or 0, text[error.pos_in_stream or 0]
-    if character in "\"'":
-        return violation("syntax", position, f"the quote {character} is not closed")
-    return violation("syntax", position, _expected(found(character), error.allowed or ()))
+    position = len(text) if _at_end(error) else error.pos_in_stream or 0
+    token = error.token if isinstance(error, UnexpectedToken) else text[position]
+    if token in ("'", '"'):
+        return violation("syntax", position, f"the quote {token} is not closed")
+    what = found(token) if position < len(text) else "the end"
+    return violation("syntax", position, f"found {what}, expected {_expected(text[:position])}")
 
 
-def _expected(what: str, terminals: Iterable[str]) -> str:
-    words = list(dict.fromkeys(WORDS[name] for name in WORDS if name in set(terminals)))
-    return f"found {what}, expected {one_of(words)}"
+def _at_end(error: UnexpectedInput) -> bool:
+    return isinstance(error, UnexpectedToken) and error.token.type == "$END"
+
+
+def _expected(before: str) -> str:
+    """What may stand behind this text. Read again: a LALR parser has forgotten it when it fails."""
+    parser = PARSER.parse_interactive(before)
+    parser.exhaust_lexer()
+    accepted: set[str] = parser.accepts()  # type: ignore[no-untyped-call]
+    words = dict.fromkeys(word for name, word in WORDS.items() if name in accepted)
+    return one_of(list(words))

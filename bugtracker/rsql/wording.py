@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from bugtracker.errors import FilterInvalid, Violation
+from bugtracker.validation import MAX_VIOLATIONS
 
 MOST_SHOWN = 40
 
@@ -10,7 +11,7 @@ MOST_SHOWN = 40
 def invalid(violations: Iterable[Violation]) -> FilterInvalid:
     """The refusal with everything that is wrong, in the order of the text."""
     ordered = sorted(violations, key=lambda each: each.position or 0)
-    return FilterInvalid("The filter cannot be used; see errors.", errors=ordered)
+    return FilterInvalid("The filter cannot be used; see errors.", errors=ordered[:MAX_VIOLATIONS])
 
 
 def violation(code: str, position: int, detail: str) -> Violation:

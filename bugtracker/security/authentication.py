@@ -155,6 +155,6 @@ def authorise(operation: Operation, principal: Principal) -> None:
 
 
 def require_session(principal: Principal) -> None:
-    """403 for an API key, where somebody's own account is meant."""
+    """403 for an API key."""
     if principal.api_key_id is not None:
         raise SessionRequired("This is about a person's own account: log in. API keys cannot.")

@@ -6,11 +6,11 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
 import bcrypt
 
 from bugtracker.errors import PasswordTooWeak, ServiceUnavailable, Violation
+from bugtracker.security.common_passwords import CommonPasswords
 from bugtracker.security.secrets import Keyring
 from bugtracker.settings import Settings
 
@@ -78,37 +78,32 @@ def _held(semaphore: threading.BoundedSemaphore, *, timeout: float) -> Iterator[
         semaphore.release()
 
 
-@cache
-def _common_passwords() -> frozenset[str]:
-    """The 30,000 most common passwords, lower case. Two megabytes, so loaded when first needed."""
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # type: ignore[import-untyped]
+class PasswordPolicy:
+    """What a new password must be like."""
 
-    return frozenset(FREQUENCY_LISTS["passwords"])
+    def __init__(self, settings: Settings) -> None:
+        self.common = CommonPasswords(settings.common_passwords_file)
 
+    def require_strong(
+        self, password: str, *, username: str, email: str, pointer: str = "/password"
+    ) -> None:
+        """Raises 422 unless the password has three classes of characters or is long, is not a
+        common one, and does not contain the username or the address."""
+        reason = self._weakness(password, username.lower(), email.lower())
+        if reason is not None:
+            violation = Violation("password_too_weak", reason, pointer=pointer)
+            raise PasswordTooWeak(f"The password {reason}.", errors=[violation])
 
-def is_common(password: str) -> bool:
-    """Whether many people have it, or have it with digits and symbols at its end."""
-    lowered = password.lower()
-    stem = re.sub(r"[\W\d_]+$", "", lowered)
-    return not _common_passwords().isdisjoint((lowered, stem))
-
-
-def require_strong(password: str, *, username: str, email: str, pointer: str = "/password") -> None:
-    """Raises 422 unless the password has three classes of characters or is long, is not a common
-    one, and does not contain the username or the address."""
-    lowered = password.lower()
-    personal = [username.lower(), email.lower(), email.lower().partition("@")[0]]
-    classes = sum(bool(re.search(pattern, password)) for pattern in CLASSES)
-    if any(len(word) >= 3 and word in lowered for word in personal):
-        reason = "must not contain the username or the e-mail address"
-    elif classes < 3 and len(password) < LONG_ENOUGH_ALONE:
-        reason = (
-            "must have three of: lower case, upper case, digits, others;"
-            f" or at least {LONG_ENOUGH_ALONE} characters"
-        )
-    elif is_common(password):
-        reason = "must not be a common password, with or without digits and symbols at its end"
-    else:
-        return
-    violation = Violation("password_too_weak", reason, pointer=pointer)
-    raise PasswordTooWeak(f"The password {reason}.", errors=[violation])
+    def _weakness(self, password: str, username: str, email: str) -> str | None:
+        personal = [username, email, email.partition("@")[0]]
+        classes = sum(bool(re.search(pattern, password)) for pattern in CLASSES)
+        if any(len(word) >= 3 and word in password.lower() for word in personal):
+            return "must not contain the username or the e-mail address"
+        if classes < 3 and len(password) < LONG_ENOUGH_ALONE:
+            return (
+                "must have three of: lower case, upper case, digits, others;"
+                f" or at least {LONG_ENOUGH_ALONE} characters"
+            )
+        if self.common.covers(password):
+            return "must not be a common password, with or without digits and symbols at its end"
+        return None

@@ -107,10 +107,11 @@ def grant_of(role: Role | None, permission: str) -> Grant | None:
     return None if role is None else PERMISSIONS[permission].get(role)
 
 
-SCOPES: tuple[str, ...] = tuple(
-    name for name in PERMISSIONS if name not in ("api_keys.manage", "issues.be_assigned")
-)
-"""What an API key can be given: all that a caller can use, but for managing API keys."""
+FOR_PEOPLE = ("api_keys.manage", "issues.be_assigned", "organisation.transfer")
+
+SCOPES: tuple[str, ...] = tuple(name for name in PERMISSIONS if name not in FOR_PEOPLE)
+"""What an API key can be given: all that a caller can use, but for managing API keys and what needs
+the password."""
 
 
 def permissions_of(role: Role | None) -> list[str]:

@@ -64,6 +64,27 @@ class Keyring:
         """What stands for a person in the counter of logins: nobody can read names out of it."""
         return hmac.digest(self._attempts_key, who.encode(), "sha256")
 
+    @cached_property
+    def _seal_key(self) -> bytes:
+        return self._derive("audit-seal")
+
+    @cached_property
+    def seal_key_id(self) -> bytes:
+        """Names the key of :meth:`seal`, and tells nothing about it."""
+        return self._derive("audit-seal-id")[:8]
+
+    def seal(self, message: bytes) -> bytes:
+        """A 256-bit keyed hash: what we once wrote down cannot be forged without the key."""
+        return hmac.digest(self._seal_key, message, "sha256")
+
+    @cached_property
+    def _throttle_key(self) -> bytes:
+        return self._derive("rate-limits")
+
+    def throttle_key(self, who: str) -> str:
+        """What stands for a person or a mailbox in the counters of rate limits, in Redis too."""
+        return hmac.digest(self._throttle_key, who.encode(), "sha256")[:16].hex()
+
     def encrypt(self, plain: bytes, associated: str) -> bytes:
         """AES-256-GCM; ``associated`` names what it belongs to, so it cannot be moved."""
         return self._sealer.seal(plain, associated)

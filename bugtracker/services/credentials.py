@@ -1,5 +1,6 @@
 """Passwords of accounts: found, set. They are tried in :mod:`attempts`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -38,13 +39,16 @@ _COLUMNS = (
 
 def find_for_login(ctx: Context) -> Found | None:
     """The account that the body names by ``email`` or ``username``."""
-    body = ctx.body
+    return _find(ctx, *named_by(ctx.body))
+
+
+def named_by(body: Mapping[str, str]) -> tuple[ColumnElement[bool], ...]:
+    """Conditions of the account that a login's body names by ``email`` or ``username``."""
     if "email" in body:
-        return _find(ctx, func.lower(Account.email) == body["email"].lower())
+        return (func.lower(Account.email) == body["email"].lower(),)
     username = body["username"].lower()
     claimed = select(Username.email_key).where(Username.username_key == username)
-    return _find(
-        ctx,
+    return (
         func.lower(Account.email) == claimed.scalar_subquery(),
         func.lower(Account.username) == username,
     )

@@ -11,7 +11,6 @@ from bugtracker.db import enter_tenant
 from bugtracker.errors import AccountRequired, InvitationTokenInvalid, Violation
 from bugtracker.models import Account, Invitation, Member, Organisation
 from bugtracker.models.organisation import Role
-from bugtracker.security.passwords import require_strong
 from bugtracker.security.permissions import may_give
 from bugtracker.security.scoping import lock_organisation
 from bugtracker.security.secrets import token_hash
@@ -88,7 +87,7 @@ def _hashed_password(ctx: Context, email: str) -> str | None:
     body = ctx.body
     if "username" not in body or "password" not in body:
         return None
-    require_strong(body["password"], username=body["username"], email=email)
+    ctx.runtime.policy.require_strong(body["password"], username=body["username"], email=email)
     return ctx.runtime.hasher.hash(body["password"])
 
 

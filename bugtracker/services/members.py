@@ -61,6 +61,7 @@ def remove(ctx: Context, user_id: UUID) -> Member:
     account = lock_account(ctx, user_id)
     member = lock(ctx, user_id)
     if user_id == ctx.user_id:
+        # A key could be given too little to remove anybody, and would make its maker leave.
         require_session(ctx.principal)
     else:
         _authorised(ctx, "users.delete", member)

@@ -6,7 +6,6 @@ from bugtracker.context import Context
 from bugtracker.errors import ResetTokenInvalid, Violation
 from bugtracker.models import Account
 from bugtracker.security.one_time_tokens import RESET, redeem
-from bugtracker.security.passwords import require_strong
 from bugtracker.services import accounts, credentials, events, reauthentication, revocation
 from bugtracker.services.credentials import Found
 from bugtracker.services.reauthentication import Locked
@@ -15,7 +14,7 @@ from bugtracker.services.reauthentication import Locked
 def change_password(ctx: Context) -> None:
     """A new password for the caller; all other sessions end. 422 when the current one is wrong."""
     found, password = reauthentication.find_own(ctx), ctx.body["new_password"]
-    _require_strong(found, password)
+    _require_strong(ctx, found, password)
     # Slow on purpose, and therefore before this request holds a connection.
     reauthentication.require_password(ctx, found, "current_password")
     password_hash = ctx.runtime.hasher.hash(password)
@@ -24,8 +23,10 @@ def change_password(ctx: Context) -> None:
     _set(ctx, locked, password_hash, "password.changed", keep=kept, org_id=org_id)
 
 
-def _require_strong(found: Found, password: str) -> None:
-    require_strong(password, username=found.username, email=found.email, pointer="/new_password")
+def _require_strong(ctx: Context, found: Found, password: str) -> None:
+    ctx.runtime.policy.require_strong(
+        password, username=found.username, email=found.email, pointer="/new_password"
+    )
 
 
 def _set(
@@ -65,7 +66,7 @@ def reset_password(ctx: Context) -> Account:
     found = credentials.find_by_token(ctx, token, RESET)
     if found is None:
         raise _link_invalid()
-    _require_strong(found, ctx.body["new_password"])
+    _require_strong(ctx, found, ctx.body["new_password"])
     # Slow on purpose, and therefore before this request holds a connection.
     password_hash = ctx.runtime.hasher.hash(ctx.body["new_password"])
     # The account before its token, as mailing does.

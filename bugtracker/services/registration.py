@@ -13,7 +13,6 @@ from bugtracker.jobs.queue import Options
 from bugtracker.models import Account, OneTimeToken
 from bugtracker.security import one_time_tokens
 from bugtracker.security.one_time_tokens import VERIFY_EMAIL
-from bugtracker.security.passwords import require_strong
 from bugtracker.security.secrets import token_hash
 from bugtracker.services import accounts, events, organisations, usernames
 from bugtracker.services.accounts import Registrant
@@ -22,7 +21,9 @@ from bugtracker.services.accounts import Registrant
 def register(ctx: Context) -> None:
     """Prepares an account and queues the mail. Behaves alike for known and unknown addresses."""
     body, session = ctx.body, ctx.session
-    require_strong(body["password"], username=body["username"], email=body["email"])
+    ctx.runtime.policy.require_strong(
+        body["password"], username=body["username"], email=body["email"]
+    )
     # Slow on purpose, and therefore before this request holds a connection.
     password_hash = ctx.runtime.hasher.hash(body["password"])
     # Two registrations of one address at once: the later one replaces the earlier one.

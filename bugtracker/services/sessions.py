@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import NoReturn
+from typing import Any, NoReturn
 from uuid import UUID
 
-from sqlalchemy import and_, case, cast, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, cast, func, or_, select, update
 from sqlalchemy.dialects.postgresql import INET
 
 from bugtracker.context import Context
@@ -57,7 +57,8 @@ def start(ctx: Context, account: Account, wanted: UUID | None, how: Mapping[str,
         last_used_at=ctx.now,
         expires_at=ctx.now + timedelta(seconds=ctx.runtime.settings.session_seconds),
     )
-    _tell_if_new(ctx, started)
+    if account.last_login is not None:
+        _tell_if_new(ctx, started)
     ctx.session.add(started)
     account.last_login, account.last_org_id = ctx.now, org_id
     account.login_count += 1
@@ -75,23 +76,31 @@ def start(ctx: Context, account: Account, wanted: UUID | None, how: Mapping[str,
 
 
 def _tell_if_new(ctx: Context, started: Session) -> None:
-    """Queues a mail when the account was used before, but never by this program from this
-    network."""
-    network = func.network(
-        func.set_masklen(Session.ip, case((func.family(Session.ip) == 4, 24), else_=48))
-    )
+    """Queues a mail when no session of the account, however it ended, was started by this program
+    from this network."""
     same = and_(
-        Session.user_agent.is_not_distinct_from(started.user_agent),
-        or_(Session.ip.is_(None), network.op(">>=")(cast(started.ip, INET)))
-        if started.ip is not None
-        else Session.ip.is_(None),
+        _program(Session.user_agent).is_not_distinct_from(_program(started.user_agent)),
+        Session.ip.is_(None)
+        if started.ip is None
+        else or_(Session.ip.is_(None), _network(Session.ip).op(">>=")(cast(started.ip, INET))),
     )
     known = ctx.session.scalar(
         select(func.bool_or(same)).where(Session.account_id == started.account_id)
     )
-    # None: this is the first session.
-    if known is False:
+    # None: all sessions are so old that they were cleared away.
+    if not known:
         ctx.runtime.queue.defer(ctx.session, "mail.new_sign_in", session_id=started.id)
+
+
+def _program(user_agent: Any) -> ColumnElement[Any]:
+    """A user agent without its versions: an update makes no other program of a browser."""
+    return func.regexp_replace(user_agent, "[0-9]+", "", "g")
+
+
+def _network(address: Any) -> ColumnElement[Any]:
+    """The /24 of an IPv4 address, the /48 of an IPv6 one: what one customer is given, or less."""
+    bits = case((func.family(address) == 4, 24), else_=48)
+    return func.network(func.set_masklen(address, bits))
 
 
 def _address(client: str) -> IPv4Address | IPv6Address | None:

@@ -7,7 +7,6 @@ from sqlalchemy import select
 from bugtracker.context import Context
 from bugtracker.errors import SuccessorInvalid, Violation
 from bugtracker.models import Account, Member
-from bugtracker.security.authentication import require_session
 from bugtracker.security.permissions import authorise
 from bugtracker.security.scoping import require_current
 from bugtracker.services import members, reauthentication
@@ -16,11 +15,9 @@ from bugtracker.services import members, reauthentication
 def transfer_organisation(ctx: Context, organisation_id: str) -> None:
     """Makes another member an owner and the caller an admin, in one transaction.
 
-    403 for an API key. 422 when the password is wrong, or the person is not another member who
-    can log in.
+    422 when the password is wrong, or the person is not another member who can log in.
     """
     require_current(ctx, organisation_id)
-    require_session(ctx.principal)
     reauthentication.require(ctx, "current_password")
     former = members.lock(ctx, ctx.user_id)
     authorise(members.acting(ctx), "organisation.transfer", members.NOBODY)

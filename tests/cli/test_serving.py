@@ -5,7 +5,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,50 +16,17 @@ from sqlalchemy import text
 
 from bugtracker.ids import new_id
 from bugtracker.runtime import Runtime
+from tests import processes
 from tests.cli.conftest import Run
-
-COMMAND = [sys.executable, "-m", "bugtracker"]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+from tests.processes import COMMAND, free_port
 
 
 @contextmanager
 def served(directory: Path, port: int) -> Iterator[subprocess.Popen[str]]:
-    """``bugtracker serve`` with the embedded default, until it is told to stop."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("BUGTRACKER_", "DATABASE_"))}
-    process = subprocess.Popen(
-        [*COMMAND, "serve"],
-        env={
-            **clean,
-            "BUGTRACKER_LOCAL_DIR": str(directory),
-            "BUGTRACKER_PORT": str(port),
-            "BUGTRACKER_BCRYPT_COST": "4",
-        },
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        wait_until_ready(process, port)
+    """``bugtracker serve`` with the embedded default."""
+    given = {"BUGTRACKER_LOCAL_DIR": str(directory), "BUGTRACKER_PORT": str(port)}
+    with processes.served(given) as process:
         yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-
-
-def wait_until_ready(process: subprocess.Popen[str], port: int) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise AssertionError(process.communicate()[1])
 
 
 def log_in(port: int) -> httpx.Response:
@@ -158,6 +124,15 @@ class TestCheck:
         result = run("check", env={"BUGTRACKER_RATE_LIMIT_LOGIN": "often"})
         assert result.exit_code == 1
         assert "BUGTRACKER_RATE_LIMIT_LOGIN" in result.stderr
+
+    @pytest.mark.parametrize("command", ["check", "serve", "worker"])
+    def test_names_a_list_of_passwords_that_is_not_there(
+        self, run: Run, tmp_path: Path, command: str
+    ) -> None:
+        for path in (tmp_path, tmp_path / "nothing.txt"):
+            result = run(command, env={"BUGTRACKER_COMMON_PASSWORDS_FILE": str(path)})
+            assert result.exit_code == 1
+            assert f"BUGTRACKER_COMMON_PASSWORDS_FILE: Value error, {path} is not" in result.stderr
 
     def test_an_unreachable_database_is_a_problem(self, run: Run) -> None:
         result = run("check", env={"DATABASE_URL": "postgresql+psycopg://nobody@127.0.0.1:1/x"})

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bugtracker.edge import Edge
 from bugtracker.security.api_keys import RecentKeys
 from bugtracker.settings import Settings
+from bugtracker.throttle import SharedCounts
 
 Implementation = Literal["h11", "httptools"] | type[asyncio.Protocol]
 
@@ -196,8 +197,13 @@ def serving(
     limits = {"rate_limit_per_ip": "100000/minute", "redis_url": None, "database_url": None}
     settings = Settings(**{**limits, **given})
     inner = Inner()
-    methods = methods_of if knows_methods else None
-    edge = Edge(inner, settings, methods_of=methods, recent_keys=recent_keys)
+    edge = Edge(
+        inner,
+        settings,
+        methods_of=methods_of if knows_methods else None,
+        shared=SharedCounts(settings.redis_url.get_secret_value()) if settings.redis_url else None,
+        recent_keys=recent_keys,
+    )
     with running(edge, http_implementation) as port:
         yield Served(port, inner)
 

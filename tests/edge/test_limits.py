@@ -14,8 +14,9 @@ from limits import parse
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from bugtracker.edge.limiting import LocalCounter, RequestLimit, Window, quota
 from bugtracker.security.api_keys import KNOWN_SECONDS, MAX_KNOWN, RecentKeys, new_key
+from bugtracker.throttle import RateLimit, SharedCounts
+from bugtracker.throttle.windows import LocalCounter, Window, quota
 from tests.relay import Relay
 
 from .serving import Answer, Served, serving
@@ -209,12 +210,13 @@ class TestRedis:
             assert left(server.request()) < shared
 
     async def _fail_often(self, url: str) -> list[str]:
-        limit = RequestLimit(parse("100/hour"), url)
+        shared = SharedCounts(url)
+        limit = RateLimit("ip", parse("100/hour"), shared)
         with capture_logs() as logs:
             for _ in range(20):
-                limit._next_try = 0.0
+                shared._next_try = 0.0
                 assert (await limit.hit("a")).allowed
-        await limit.close()
+        await shared.close()
         return [entry["event"] for entry in logs]
 
     def test_its_failure_is_logged_once_a_minute(self) -> None:

@@ -5,9 +5,11 @@ from email.message import EmailMessage
 from email.policy import default
 
 import pytest
+from jinja2 import Environment, meta
 
 from bugtracker.clock import utc_now
-from bugtracker.mail.message import TEMPLATES, compose
+from bugtracker.jobs.tasks import JOBS
+from bugtracker.mail.message import DEFAULT_LOCALE, TEMPLATES, compose
 
 LINK = "https://tracker.example/links/#action=verify-email&token=abc"
 VALUES = {
@@ -18,7 +20,14 @@ VALUES = {
     "minutes": "60",
     "link": LINK,
     "token": "abc",
+    "change": "enabled",
+    "left": "9",
+    "device": "Firefox on Linux",
+    "ip": "198.51.100.7",
+    "time": "2026-11-20 14:31 UTC",
 }
+LOCALES = sorted(directory.name for directory in TEMPLATES.iterdir())
+KINDS = sorted(name.removeprefix("mail.") for name in JOBS if name.startswith("mail."))
 HEADERS = {
     "from",
     "to",
@@ -32,7 +41,10 @@ HEADERS = {
 
 
 def mail(
-    recipient: str = "ada@example.com", kind: str = "verify_email", **different: str
+    recipient: str = "ada@example.com",
+    kind: str = "verify_email",
+    locale: str = DEFAULT_LOCALE,
+    **different: str,
 ) -> EmailMessage:
     message = compose(
         kind,
@@ -40,6 +52,7 @@ def mail(
         recipient=recipient,
         now=utc_now(),
         values={**VALUES, **different},
+        locale=locale,
     )
     return message_from_bytes(message.as_bytes(), policy=default)  # type: ignore[return-value]
 
@@ -91,11 +104,38 @@ class TestCompose:
         assert "<script" not in html
         assert "&lt;script&gt;" in html
 
-    @pytest.mark.parametrize("kind", sorted({path.stem for path in (TEMPLATES / "en").iterdir()}))
-    def test_each_kind_has_text_and_html(self, kind: str) -> None:
-        message = mail(kind=kind)
-        assert "ada" in part(message, "plain")
-        assert "ada" in part(message, "html")
+
+def variables(template: str) -> set[str]:
+    """What the rest of the program must give a template, such as ``en/magic_link.txt``."""
+    source = (TEMPLATES / template).read_text(encoding="utf-8")
+    return meta.find_undeclared_variables(Environment(autoescape=True).parse(source))
+
+
+class TestTemplates:
+    """Each mail exists in every language, and needs no more in one than in another."""
+
+    @pytest.mark.parametrize("locale", LOCALES)
+    def test_there_are_text_and_html_of_every_mail_and_nothing_else(self, locale: str) -> None:
+        wanted = {f"{kind}.{ending}" for kind in KINDS for ending in ("txt", "html")}
+        assert {path.name for path in (TEMPLATES / locale).iterdir()} == wanted
+
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("locale", LOCALES)
+    def test_needs_the_variables_of_the_default_language(self, locale: str, kind: str) -> None:
+        needed = {ending: variables(f"{locale}/{kind}{ending}") for ending in (".txt", ".html")}
+        for ending, names in needed.items():
+            assert names == variables(f"{DEFAULT_LOCALE}/{kind}{ending}")
+        # Commands to type are in the text only.
+        typed = {"endpoint", "token"}
+        assert needed[".txt"] - typed <= needed[".html"] <= needed[".txt"]
+
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("locale", LOCALES)
+    def test_names_the_account_and_the_service(self, locale: str, kind: str) -> None:
+        message = mail(kind=kind, locale=locale)
+        for form in ("plain", "html"):
+            assert "ada" in part(message, form)
+            assert "https://tracker.example" in part(message, form)
         assert message["Subject"]
 
 
@@ -105,6 +145,15 @@ class TestInjection:
         message = mail(username=f"ada{line_break}Bcc: eve@example.com{line_break}{line_break}Hi")
         assert {name.lower() for name in message} == HEADERS
         assert "username ada Bcc: eve@example.com Hi with" in part(message, "plain")
+
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("name", ["username", "device"])
+    def test_no_kind_of_mail_lets_a_name_in_between(self, kind: str, name: str) -> None:
+        message = mail(kind=kind, **{name: "x\r\nBcc: eve@example.com\r\n\r\n<b>Hi</b>"})
+        assert {header.lower() for header in message} == HEADERS
+        assert message["To"] == "ada@example.com"
+        assert not any(line.startswith("Bcc") for line in part(message, "plain").splitlines())
+        assert "<b>" not in part(message, "html")
 
     @pytest.mark.parametrize(
         "recipient",

@@ -24,6 +24,7 @@ def served(pages_server: Served) -> Served:
     fresh = Inner()
     pages_server.inner.answer = fresh.answer
     pages_server.inner.posted = fresh.posted
+    pages_server.inner.answers = fresh.answers
     return pages_server
 
 

@@ -22,6 +22,14 @@ from tests.edge.serving import running
 
 VERIFIED = {"username": "ada", "email": "ada@example.com", "verified": True}
 RESET = {"username": "ada", "email": "ada@example.com"}
+LINKED = (
+    "/api/auth/verify-email",
+    "/api/auth/password/reset",
+    "/api/auth/magic-link/login",
+    "/api/auth/login/two-factor",
+    "/api/invitations/accept",
+)
+"""Where the page posts to."""
 JOINED = {
     "username": "ada",
     "email": "ada@example.com",
@@ -32,18 +40,18 @@ JOINED = {
 
 @dataclass
 class Inner:
-    """What the pages talk to: ``answer`` is what a link's post gives, ``posted`` what was sent."""
+    """What the pages talk to: ``answer`` is what a link's post gives, unless ``answers`` has one
+    for its path; ``posted`` what was sent."""
 
     answer: tuple[int, Any] = (200, VERIFIED)
     posted: list[Any] = field(default_factory=list)
+    answers: dict[str, tuple[int, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._app = Starlette(
             routes=[
                 Route("/healthz", self._health),
-                Route("/api/auth/verify-email", self._redeem, methods=["POST"]),
-                Route("/api/auth/password/reset", self._redeem, methods=["POST"]),
-                Route("/api/invitations/accept", self._redeem, methods=["POST"]),
+                *(Route(path, self._redeem, methods=["POST"]) for path in LINKED),
             ]
         )
 
@@ -56,7 +64,7 @@ class Inner:
     async def _redeem(self, request: Request) -> Response:
         assert request.headers["content-type"] == "application/json"
         self.posted.append(json.loads(await request.body()))
-        status, body = self.answer
+        status, body = self.answers.get(request.url.path, self.answer)
         if isinstance(body, str):
             return Response(body, status, media_type="text/plain")
         return JSONResponse(body, status)

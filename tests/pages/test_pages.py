@@ -114,7 +114,7 @@ class TestPage:
         assert re.findall(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", html) == []
 
     @pytest.mark.parametrize(
-        ("path", "kinds"), [("/docs", [".css", ".js", ".js"]), ("/links/", [".css", ".js"])]
+        ("path", "kinds"), [("/docs", [".css", ".js", ".js"]), ("/links/", [".css", ".js", ".js"])]
     )
     def test_its_files_are_cached_for_ever(
         self, served: Served, path: str, kinds: list[str]

@@ -17,7 +17,7 @@ from sqlalchemy import event
 from bugtracker.runtime import Runtime
 from bugtracker.settings import Settings
 from tests.behind import change_account, employee
-from tests.registering import Newcomer, newcomer
+from tests.registering import Newcomer, answer, newcomer
 from tests.world import World
 
 
@@ -100,28 +100,36 @@ class TestRegister:
         assert for_known == for_unknown
 
 
-class TestForgottenPassword:
-    def test_whoever_asks_costs_the_same(
+class TestMailedLinks:
+    @pytest.mark.parametrize("path", ["/api/auth/password/forgot", "/api/auth/magic-link"])
+    def test_whoever_asks_costs_the_same_and_gets_the_same_answer(
         self,
         runtime: Runtime,
         monkeypatch: pytest.MonkeyPatch,
         known: Newcomer,
         unknown: Newcomer,
+        world: World,
         anonymous: httpx.Client,
         settings: Settings,
+        path: str,
     ) -> None:
         unverified = newcomer(anonymous, settings).registered()
-        asked = []
+        disabled = employee(world, world.create_org(), anonymous, settings)
+        change_account(runtime, disabled, is_active=False)
+        people = (unknown, unverified, disabled, known)
+        asked, answers = [], []
         # Twice: the second time a job of the first one may wait.
-        for person in (unknown, unverified, known, unknown, unverified, known):
+        for person in people * 2:
             with work(runtime, monkeypatch) as steps:
-                body = {"email": person.email}
-                assert known.http.post("/api/auth/password/forgot", json=body).status_code == 202
+                response = known.http.post(path, json={"email": person.email})
             asked.append(steps)
+            answers.append(answer(response))
+        assert answers[0][0] == 202
+        assert all(other == answers[0] for other in answers)
         # The queue sends its statement past SQLAlchemy; the savepoint around it is seen.
         assert any(step.startswith("SAVEPOINT") for step in asked[0])
-        assert asked[0] == asked[1] == asked[2]
-        assert asked[3] == asked[4] == asked[5]
+        assert all(steps == asked[0] for steps in asked[:4])
+        assert all(steps == asked[4] for steps in asked[4:])
 
 
 class TestResendVerification:

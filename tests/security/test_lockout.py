@@ -1,8 +1,5 @@
 """Guessing passwords: counted, bounded, locked, and nobody learns anything by it."""
 
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import httpx
@@ -14,30 +11,17 @@ from bugtracker.clock import utc_now
 from bugtracker.contract import Contract
 from bugtracker.db import owner_engine
 from bugtracker.embedded import Cluster
-from bugtracker.models import Account, Event, LoginAttempts
+from bugtracker.models import Account, Event
 from bugtracker.runtime import Runtime
 from bugtracker.settings import Settings
-from tests.behind import age_attempts, change_member, employee, events_of
+from tests.behind import age_attempts, attempts_of, change_member, employee, events_of
 from tests.conformance import Conformance
-from tests.parallel import at_once
 from tests.registering import Newcomer, answer, get_me, newcomer, refresh, tokens_of
 from tests.serving import serve
 from tests.world import Org, World, refused
 
 MOST = 20
-TIMES = 100
 WRONG = "Wrong-Words-12"
-
-
-@pytest.fixture(scope="module")
-def crowded(settings: Settings, contract: Contract) -> Iterator[World]:
-    """A server that lets all its handler threads hash at once."""
-    runtime = create_runtime(settings.model_copy(update={"hashing_threads": settings.threads}))
-    with serve(create_app(runtime, contract)) as server:
-        world = World(runtime, server.url, Conformance(contract))
-        yield world
-        world.close()
-    runtime.db.close()
 
 
 @pytest.fixture
@@ -61,13 +45,6 @@ def events_at(runtime: Runtime, person: Newcomer, action: str) -> list[Event]:
     with runtime.db.transaction(account_id=account_id) as session:
         wanted = select(Event).where(Event.account_id == account_id, Event.action == action)
         return list(session.scalars(wanted.order_by(Event.id)))
-
-
-def attempts_of(runtime: Runtime, who: str) -> int:
-    key = runtime.keyring.attempts_key(who)
-    with runtime.db.transaction() as session:
-        wanted = select(LoginAttempts.attempts).where(LoginAttempts.key == key)
-        return session.scalar(wanted) or 0
 
 
 class TestLockout:
@@ -241,41 +218,3 @@ class TestBusy:
             assert somebody.login().status_code == 200
             world.close()
         runtime.db.close()
-
-
-class TestParallel:
-    def test_of_many_wrong_logins_no_more_than_the_limit_are_evaluated(
-        self, crowded: World
-    ) -> None:
-        org = crowded.create_org()
-        person = employee(crowded, org, crowded.client(), crowded.runtime.settings)
-        tokens_of(person.login())
-        account_id = person.me()["id"]
-        self._guess(crowded, person, TIMES)
-        assert attempts_of(crowded.runtime, f"account:{account_id}") == MOST
-        # Each evaluation of a wrong password leaves one event.
-        assert len(events_of(crowded.runtime, org, "login.failed")) == MOST
-        assert len(events_of(crowded.runtime, org, "account.locked")) == 1
-        assert person.login().status_code == 401
-
-    def test_the_right_password_behind_the_limit_opens_nothing(self, crowded: World) -> None:
-        org = crowded.create_org()
-        person = employee(crowded, org, crowded.client(), crowded.runtime.settings)
-        self._guess(crowded, person, MOST)
-        right = [lambda: person.login()] * 50
-        assert {response.status_code for response in at_once(right)} == {401}
-        assert events_of(crowded.runtime, org, "login.succeeded") == []
-
-    @staticmethod
-    def _guess(world: World, person: Newcomer, times: int) -> None:
-        start = threading.Barrier(times)
-
-        def guess(number: int) -> int:
-            with world.client() as http:
-                http.get("/healthz")
-                start.wait()
-                body = {"email": person.email, "password": f"{WRONG}-{number}"}
-                return http.post("/api/auth/login", json=body).status_code
-
-        with ThreadPoolExecutor(times) as pool:
-            assert set(pool.map(guess, range(times))) == {401}

@@ -5,7 +5,9 @@
 
 /* One entry per action: where the token goes, what the page says before, and, given the answer's
    JSON, after it; the field that a new password goes into, and whether it is asked for at once or
-   when the answer wants an account. All texts are put into the page as text. */
+   when the answer wants an account. `done` may also give `session`, the tokens to be offered, or
+   `next` and `token` instead: another such entry to go on with. All texts are put into the page as
+   text. */
 const ACTIONS = new Map([
   [
     "verify-email",
@@ -38,6 +40,19 @@ const ACTIONS = new Map([
     },
   ],
   [
+    "magic-link",
+    {
+      path: "/api/auth/magic-link/login",
+      title: "Log in",
+      text: "Press the button to log in without a password. The link works once.",
+      button: "Log in",
+      done: (answer) =>
+        answer.challenge === undefined
+          ? loggedIn(answer)
+          : { next: SECOND_FACTOR, token: answer.challenge },
+    },
+  ],
+  [
     "accept-invitation",
     {
       path: "/api/invitations/accept",
@@ -53,9 +68,34 @@ const ACTIONS = new Map([
   ],
 ]);
 
+/* What a login goes on with where the account has a second factor: the token is its challenge. */
+const SECOND_FACTOR = {
+  path: "/api/auth/login/two-factor",
+  title: "Enter a code",
+  text:
+    "The link was right. This account also wants a code from your authenticator, within a few " +
+    "minutes. Without it, a backup code does, once.",
+  button: "Log in",
+  asksForCode: true,
+  done: (answer) => loggedIn(answer),
+};
+
 /* Too many requests and faults of the server pass; these the person can put right. In each case the
    token is still good. */
-const CORRECTABLE = new Set(["password_too_weak", "account_required", "username_taken"]);
+const CORRECTABLE = new Set([
+  "password_too_weak",
+  "account_required",
+  "username_taken",
+  "two_factor_invalid",
+]);
+
+function loggedIn(answer) {
+  return {
+    title: "You are logged in.",
+    detail: "Copy the tokens into your program now: this page keeps them nowhere.",
+    session: answer,
+  };
+}
 
 const element = (id) => document.getElementById(id);
 
@@ -86,6 +126,10 @@ async function readProblem(response) {
 }
 
 function input(action, token) {
+  if (action.asksForCode) {
+    // Authenticators show a space in the middle, and it is copied along.
+    return { challenge: token, code: element("code").value.replace(/\s/g, "") };
+  }
   const asked = (id, field) =>
     element(id).required ? { [field]: element(id).value } : {};
   return { token, ...asked("username", "username"), ...asked("password", action.passwordField) };
@@ -103,12 +147,16 @@ async function post(action, token) {
     return { kind: "good", message: action.done(await response.json()), again: false };
   }
   const problem = await readProblem(response);
+  const typed = element("form").querySelector("input:required") !== null;
   const again =
-    response.status === 429 || response.status >= 500 || CORRECTABLE.has(problem.code);
+    response.status === 429 ||
+    response.status >= 500 ||
+    CORRECTABLE.has(problem.code) ||
+    (typed && problem.code === "request_invalid");
   return { kind: "bad", message: problem, again };
 }
 
-async function press(action, token) {
+async function press({ action, token }) {
   const button = element("button");
   button.disabled = true;
   const { kind, message, again } = await post(action, token).catch(() => ({
@@ -116,8 +164,16 @@ async function press(action, token) {
     message: { title: "The server cannot be reached.", detail: "Try again in a moment." },
     again: true,
   }));
-  say(kind, message);
   button.disabled = false;
+  if (message.next) {
+    ask(message.next, message.token);
+    element("code").focus();
+    return;
+  }
+  say(kind, message);
+  if (message.session) {
+    offerTokens(message.session);
+  }
   element("form").hidden = element("text").hidden = !again;
   if (message.code === "account_required") {
     askForAccount();
@@ -125,8 +181,10 @@ async function press(action, token) {
     return;
   }
   // The button had the focus and may be gone.
-  (again ? button : element("result")).focus();
+  const wanted = action.asksForCode ? element("code") : button;
+  (again ? wanted : element("result")).focus();
   if (!again) {
+    step = null;
     element("form").reset();
   }
 }
@@ -147,6 +205,11 @@ function askForPassword() {
   element("passwords").hidden = false;
 }
 
+function askForCode() {
+  element("code").required = true;
+  element("codes").hidden = false;
+}
+
 function refuse(link) {
   if (!link.action && !link.token) {
     say("", { title: "There is no link here.", detail: "Open the link in the mail once more." });
@@ -158,26 +221,41 @@ function refuse(link) {
   }
 }
 
+/* What the button does: an action and the token for it. Null where there is nothing (more) to do. */
+let step = null;
+
+function ask(action, token) {
+  step = { action, token };
+  element("title").textContent = action.title;
+  element("text").textContent = action.text;
+  element("button").textContent = action.button;
+  element("result").replaceChildren();
+  if (action.asksForPassword) {
+    askForPassword();
+  }
+  if (action.asksForCode) {
+    askForCode();
+  }
+  element("form").hidden = false;
+  document.title = `${action.title} – Bugtracker`;
+}
+
 function start() {
   const link = readLink();
   const action = ACTIONS.get(link.action);
   if (action === undefined || link.token === "") {
     refuse(link);
-    return;
+  } else {
+    ask(action, link.token);
   }
-  element("title").textContent = action.title;
-  element("text").textContent = action.text;
-  element("button").textContent = action.button;
-  if (action.asksForPassword) {
-    askForPassword();
-  }
-  element("form").hidden = false;
-  element("form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    press(action, link.token);
-  });
-  document.title = `${action.title} – Bugtracker`;
 }
+
+element("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (step !== null) {
+    press(step);
+  }
+});
 
 // Another link pasted into the same tab changes the fragment only and would not load the page.
 addEventListener("hashchange", () => {

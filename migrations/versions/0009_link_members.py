@@ -3,8 +3,8 @@ accounts ended with their last membership."""
 
 from alembic import op
 
-revision = "0008"
-down_revision = "0006"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
