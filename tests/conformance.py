@@ -17,7 +17,7 @@ class Conformance:
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
         self._schemas = {"schemas": to_2020_12(contract.document["components"]["schemas"])}
-        self._validators: dict[tuple[str, str, str], Draft202012Validator] = {}
+        self._validators: dict[tuple[str, str], Draft202012Validator] = {}
         self._routes = [(_pattern(op.path), op) for op in contract.operations.values()]
         self.seen: set[tuple[str, int]] = set()
         """(operation, status) pairs that were answered."""
@@ -71,7 +71,7 @@ class Conformance:
 
 def _content(response: httpx.Response) -> Any:
     """The body as its schema sees it: JSON, or text."""
-    is_json = re.match(r"application/(problem\+)?json", response.headers["content-type"])
+    is_json = re.match(r"application/([a-z.]+\+)?json\b", response.headers["content-type"])
     return response.json() if is_json else response.text
 
 
