@@ -6,7 +6,7 @@ import re
 from sqlalchemy import func, select
 
 from bugtracker.context import Context
-from bugtracker.errors import PreconditionFailed, RequestInvalid, Violation
+from bugtracker.errors import PreconditionFailed, PreconditionRequired, RequestInvalid, Violation
 from bugtracker.models import Event
 from bugtracker.models.base import Versioned
 
@@ -28,11 +28,17 @@ def not_modified(if_none_match: str | None, tag: str) -> bool:
 
 
 def check_if_match(ctx: Context, item: Versioned, resource_id: object) -> None:
-    """412 unless ``If-Match`` is absent or names the row's version.
+    """412 unless ``If-Match`` is absent or names the row's version; 428 when it is absent and the
+    operation's contract documents that.
 
     Call with the row locked, so that of many writers with one tag exactly one passes.
     """
     header = ctx.headers.get("if-match")
+    if header is None and "428" in ctx.operation.raw["responses"]:
+        violation = Violation("required", "is required", parameter="If-Match")
+        raise PreconditionRequired(
+            "Send the ETag of your copy as If-Match, or * for any version.", errors=[violation]
+        )
     if header is None or header.strip() == "*":
         return
     tags = TAG.findall(header)

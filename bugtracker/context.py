@@ -95,4 +95,5 @@ class Reply:
     status: int = 200
     version: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"
     stream: Iterator[bytes] | None = None

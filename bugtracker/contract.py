@@ -103,12 +103,15 @@ class Contract:
         return {path: frozenset(methods) for path, methods in found.items()}
 
     def for_connexion(self) -> Json:
-        """A copy without error responses.
+        """A copy without error responses and other media types.
 
         Connexion refuses handlers' plain results where an operation documents several media
         types, and it has no use for the errors: ours are made elsewhere.
         """
         document = copy.deepcopy(self.document)
+        for response in document["components"]["responses"].values():
+            for media_type in list(response.get("content", ()))[1:]:
+                del response["content"][media_type]
         for item in document["paths"].values():
             for method in METHODS:
                 if method in item:
@@ -155,6 +158,8 @@ class _Bundler:
             kind: {name: self._definition(node) for name, node in entries.items()}
             for kind, entries in index.items()
         }
+        for name, schema in document["components"].get("schemas", {}).items():
+            document["components"]["schemas"][name] = _sparse(document, schema)
         document["paths"] = {
             path: self._definition(node) for path, node in document["paths"].items()
         }
@@ -196,6 +201,14 @@ class _Bundler:
         if path not in self._files:
             self._files[path] = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506
         return self._files[path]
+
+
+def _sparse(document: Json, schema: Json) -> Json:
+    """The schema itself, or with ``x-fields-of`` another one of which only the id is required."""
+    if "x-fields-of" not in schema:
+        return schema
+    whole = copy.deepcopy(_at(document, schema["x-fields-of"]["$ref"].removeprefix("#")))
+    return {**whole, "description": schema["description"], "required": ["id"]}
 
 
 def _at(node: Json, pointer: str) -> Json:

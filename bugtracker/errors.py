@@ -138,6 +138,10 @@ class OwnerRequired(AppError):
     status, code, title = 409, "owner_required", "An organisation needs an owner"
 
 
+class UserLinked(AppError):
+    status, code, title = 409, "user_linked", "This person was linked to a member"
+
+
 class UsernameTaken(AppError):
     status, code, title = 409, "username_taken", "The username is taken"
 
@@ -173,6 +177,10 @@ class PreconditionFailed(AppError):
     status, code, title = 412, "precondition_failed", "Somebody changed it in the meantime"
 
 
+class PreconditionRequired(AppError):
+    status, code, title = 428, "precondition_required", "Say which version you are changing"
+
+
 class BodyTooLarge(AppError):
     status, code, title = 413, "body_too_large", "The request body is too large"
 
@@ -187,6 +195,10 @@ class MediaTypeNotSupported(AppError):
 
 class AssigneeInvalid(AppError):
     status, code, title = 422, "assignee_invalid", "This person cannot be assigned"
+
+
+class LinkInvalid(AppError):
+    status, code, title = 422, "link_invalid", "These two cannot be linked"
 
 
 class SuccessorInvalid(AppError):

@@ -19,6 +19,7 @@ import orjson
 from sqlalchemy import (
     ColumnElement,
     Date,
+    DateTime,
     Row,
     SQLColumnExpression,
     bindparam,
@@ -38,6 +39,9 @@ from bugtracker.security.permissions import ACCOUNT
 TAG_LENGTH = 16
 # As in the contract. Who reads on behind it needs a cursor: an offset is counted off row by row.
 MAX_PAGE = 10_000
+
+# What changes how many rows a page has and how they look, but neither which rows nor their order.
+SHOW_ONLY = ("cursor", "limit", "render", "fields", "include")
 
 Serialise = Callable[[Row[*tuple[Any, ...]]], dict[str, Any]]
 
@@ -61,6 +65,16 @@ class Sort:
 def time_sort(expression: SQLColumnExpression[Any]) -> Sort:
     """Sorts by a timestamp."""
     return Sort(expression, datetime.fromisoformat)
+
+
+def last_time_sort(column: SQLColumnExpression[datetime | None]) -> Sort:
+    """Sorts by when something last happened; where it never did comes before every time."""
+    never = literal_column("'-infinity'::timestamptz", DateTime(timezone=True))
+    return Sort(
+        case((column.is_(None), never), else_=column),
+        decode=lambda value: "-infinity" if value is None else datetime.fromisoformat(value),
+        kept=column,
+    )
 
 
 def date_sort(column: SQLColumnExpression[date | None]) -> Sort:
@@ -183,7 +197,7 @@ def _page_links(page: int, total: int, limit: int) -> dict[str, dict[str, Any]]:
 
 def _fingerprint(ctx: Context, sort: str) -> bytes:
     """Binds a cursor to its owner, operation, filters and order: it opens no other list."""
-    filters = {k: v for k, v in ctx.given_query.items() if k not in ("cursor", "limit", "render")}
+    filters = {k: v for k, v in ctx.given_query.items() if k not in SHOW_ONLY}
     message = [_whose(ctx), ctx.target, sort, filters]
     return hashlib.sha256(orjson.dumps(message, option=orjson.OPT_SORT_KEYS)).digest()
 

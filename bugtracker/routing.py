@@ -113,7 +113,7 @@ def response(reply: Reply, ctx: Context) -> flask.Response:
             status, content = 304, b""
     answer = flask.Response(content, status, headers)
     if content:
-        answer.content_type = "application/json"
+        answer.content_type = reply.media_type
     else:
         answer.headers.pop("Content-Type", None)
     return answer

@@ -71,7 +71,7 @@ class Conformance:
 
 def _content(response: httpx.Response) -> Any:
     """The body as its schema sees it: JSON, or text."""
-    is_json = re.match(r"application/(problem\+)?json", response.headers["content-type"])
+    is_json = re.match(r"application/([a-z.]+\+)?json\b", response.headers["content-type"])
     return response.json() if is_json else response.text
 
 

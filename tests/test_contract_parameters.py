@@ -27,9 +27,6 @@ class Scene:
 
 @pytest.fixture
 def scene(world: World) -> Scene:
-    """The scene, seen by the owner who made it."""
-    org = world.create_org()
-    caller = org.owner
     """The scene, seen by the admin who made it."""
     org = world.create_org()
     caller = org.admin
@@ -42,14 +39,14 @@ def scene(world: World) -> Scene:
     issue = caller.create_issue(project, title="Old **ebb**", assignee_id=str(caller.id))
     org.developer.create_issue(project, title="New flood", priority="critical")
     caller.move(issue, "in_progress")
+    world.import_person(org, "oberon")
     comment = caller.create_comment(issue, "It is **wrong**.")
     caller.create_comment(issue, "It is right.")
     seal_now(world.runtime, org.id)
     paths = {"project_id": project["id"], "issue_id": issue["id"], "comment_id": comment["id"]}
+    paths |= {"organisation_id": str(org.id), "user_id": str(org.developer.id)}
     keys = [caller.create_api_key()["api_key"] for _ in range(2)]
     paths["api_key_id"] = keys[0]["id"]
-    return Scene(caller, paths)
-    paths |= {"organisation_id": str(org.id), "user_id": str(org.developer.id)}
     for number in range(2):
         body = {"email": f"invited{number}@example.com", "role": "member"}
         invitation = made(caller.post("/api/invitations", body))
@@ -82,14 +79,19 @@ EFFECTS: dict[str, dict[str, Value]] = {
     "list_issues": {
         **PAGING, "page": 1, "status": "in_progress", "priority": "critical", "assignee": "me",
         "reporter": "me", "search": "flood", "sort": "created_at", "render": "html",
-        "filter": "title==*ebb*",
+        "filter": "title==*ebb*", "fields": "title", "include": "project",
     },
     "list_all_issues": {
         **PAGING, "page": 1, "status": "in_progress", "priority": "critical", "assignee": "me",
         "reporter": "me", "search": "flood", "sort": "created_at", "render": "html",
-        "filter": "priority>high",
+        "filter": "priority>high", "fields": "title", "include": "assignee",
     },
-    "get_issue": {"render": "html"},
+    "get_issue": {"render": "html", "fields": "title", "include": "reporter"},
+    "list_users": {
+        **PAGING, "search": "ober", "sort": "-username", "removed": "only", "filter": "role==owner",
+        "fields": "name", "include": "orgs",
+    },
+    "get_user": {"fields": "name", "include": "roles"},
     "list_issue_history": {**PAGING, "sort": "-created_at"},
     "list_comments": {**PAGING, "page": 1, "sort": "-created_at", "render": "html"},
     "get_comment": {"render": "html"},

@@ -16,17 +16,18 @@ from tests.world import Caller, Org, World
 EXAMPLES = os.environ.get("SCHEMATHESIS_MAX_EXAMPLES")
 ALL_PHASES = "examples,coverage,fuzzing,stateful"
 
-# 412 and 422 depend on the state, as 409 does. A cursor that nobody was given, page beside
-# cursor, and most random filters are 400: OpenAPI 3.0 can say none of it.
+# 412 and 422 depend on the state, as 409 does. 428 is for a header that is not required by its
+# schema, a missing one would be 400 else. A cursor that nobody was given, page beside cursor, and
+# most random filters are 400: OpenAPI 3.0 can say none of it.
 CONFIG = """
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 412, 422]
+expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 412, 422, 428]
 
 [[operations]]
 include-operation-id = [
   "list_projects", "list_issues", "list_comments", "list_issue_history", "list_sessions",
   "list_my_activity", "list_api_keys", "list_organisations", "list_members", "list_invitations",
-  "list_all_issues", "list_audit_events",
+  "list_all_issues", "list_audit_events", "list_users",
 ]
 [operations.checks.positive_data_acceptance]
 expected-statuses = [200, 400, 401, 403, 404]
@@ -36,13 +37,15 @@ expected-statuses = [200, 400, 401, 403, 404]
 include-operation-id = [
   "update_project", "delete_project", "update_issue", "update_comment", "update_api_key",
   "revoke_api_key", "update_organisation", "update_member", "revoke_invitation",
+  "update_user", "delete_user",
 ]
 [operations.phases.coverage.checks.positive_data_acceptance]
-expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 422]
+expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 422, 428]
 
-# DELETE archives: the project and what is in it can still be read. A revoked key, too.
+# DELETE archives: the project and what is in it can still be read. A revoked key and a deleted
+# user, too.
 [[operations]]
-include-path-regex = "^/api/(projects|api-keys)/"
+include-path-regex = "^/api/(projects|api-keys|users)/"
 [operations.checks.use_after_free]
 enabled = false
 

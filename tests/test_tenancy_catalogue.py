@@ -180,14 +180,16 @@ class TestCatalogue:
             {"role": APP_ROLE},
         ).all()
         names = {function.proname for function in functions}
-        expected = {"live_session", "organisation_by_slug", "search_issues", "number_events"}
-        looking_up = {"live_api_key", "note_api_key_use", "invitation_by_token"}
-        assert names == {*expected, *looking_up}
         assert names == {
             "live_session",
+            "live_api_key",
+            "note_api_key_use",
             "organisation_by_slug",
             "search_issues",
             "number_events",
+            "invitation_by_token",
+            "is_member_anywhere",
+            "shared_organisations",
             "audited_organisations",
             "anonymise_event",
         }

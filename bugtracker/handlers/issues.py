@@ -1,12 +1,15 @@
 """Issues: list, create, read, edit, history."""
 
+from functools import partial
 from uuid import UUID
 
 from bugtracker.context import Context, Reply
 from bugtracker.handlers.items import created, item
-from bugtracker.paging import paginate
+from bugtracker.includes import shown_item, shown_page
+from bugtracker.paging import Serialise, paginate
 from bugtracker.queries import history, projects
 from bugtracker.queries import issues as queries
+from bugtracker.queries.included import ISSUE_INCLUDES
 from bugtracker.security.scoping import not_found
 from bugtracker.serializers import tracker as serializers
 from bugtracker.services import issues as service
@@ -14,18 +17,20 @@ from bugtracker.services import issues as service
 
 def list_issues(ctx: Context, project_id: str) -> Reply:
     """GET /api/projects/{project_id}/issues"""
-    html = ctx.query["render"] == "html"
     page = paginate(ctx, *queries.listed(ctx, UUID(project_id)))
     if not page.rows and ctx.session.execute(projects.one(ctx, project_id)).first() is None:
         raise not_found("project")
-    return page.reply(ctx, lambda row: serializers.issue(row, html=html))
+    return shown_page(ctx, page, _as_asked(ctx), ISSUE_INCLUDES)
 
 
 def list_all_issues(ctx: Context) -> Reply:
     """GET /api/issues"""
-    html = ctx.query["render"] == "html"
     page = paginate(ctx, *queries.listed(ctx))
-    return page.reply(ctx, lambda row: serializers.issue(row, html=html))
+    return shown_page(ctx, page, _as_asked(ctx), ISSUE_INCLUDES)
+
+
+def _as_asked(ctx: Context) -> Serialise:
+    return partial(serializers.issue, html=ctx.query["render"] == "html")
 
 
 def create_issue(ctx: Context, project_id: str) -> Reply:
@@ -40,7 +45,7 @@ def get_issue(ctx: Context, issue_id: str) -> Reply:
     row = ctx.session.execute(queries.one(ctx, issue_id)).one_or_none()
     if row is None:
         raise not_found("issue")
-    return item(row, serializers.issue(row, html=ctx.query["render"] == "html"))
+    return shown_item(ctx, row, _as_asked(ctx), ISSUE_INCLUDES)
 
 
 def update_issue(ctx: Context, issue_id: str) -> Reply:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, case, func, literal, select, update
 from sqlalchemy.orm import Session
 
 from bugtracker.ids import new_id
@@ -41,13 +41,7 @@ class People:
         self._promoted: list[UUID] = []
         self._known = {
             _key(username): _Person(user_id, username, role, is_new=False)
-            for user_id, username, role in session.execute(
-                select(Member.user_id, Member.imported_username, Member.role).where(
-                    Member.org_id == org_id,
-                    Member.account_id.is_(None),
-                    Member.imported_from == SOURCE,
-                )
-            )
+            for user_id, username, role in session.execute(_imported_before(org_id))
             if username
         }
 
@@ -138,6 +132,20 @@ class People:
         return event_row(
             self._org_id, "member.imported", ("user", person.user_id), created, self._now
         )
+
+
+def _imported_before(org_id: UUID) -> Select[UUID, str | None, Role]:
+    """Who came with an import. For those linked to a member since, that one, whose role stands."""
+    linked = Member.linked_to.is_not(None)
+    return select(
+        func.coalesce(Member.linked_to, Member.user_id),
+        Member.imported_username,
+        case((linked, literal("developer", Member.role.type)), else_=Member.role),
+    ).where(
+        Member.org_id == org_id,
+        Member.account_id.is_(None),
+        Member.imported_from == SOURCE,
+    )
 
 
 def _key(login: str) -> str:

@@ -32,6 +32,10 @@ class Account(Versioned, Base):
     name: Mapped[str | None] = mapped_column(Text)
     verified_at: Mapped[datetime | None]
     is_active: Mapped[bool] = mapped_column(default=True)
+    deactivated_by_removal: Mapped[bool] = mapped_column(
+        default=False, server_default=text("false")
+    )
+    """Not active because the last membership was ended by somebody else, and for as long."""
     last_login: Mapped[datetime | None]
     login_count: Mapped[int] = mapped_column(default=0)
     last_org_id: Mapped[UUID | None]

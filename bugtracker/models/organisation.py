@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bugtracker.models.base import Base, OrderedEnum, Versioned, words_of
@@ -24,10 +24,11 @@ class Organisation(Versioned, Base):
 
 
 class Member(Versioned, Base):
-    """A person in an organisation: an account with a role, or somebody imported.
+    """A person in an organisation: an account with a role, or somebody imported or written down.
 
-    ``user_id`` is the account's id for those who have one. Imported people have no account and
-    cannot log in; their username is unique per source inside the organisation only.
+    ``user_id`` is the account's id for those who have one. The others have no account and cannot
+    log in; their username is unique per source inside the organisation only. ``linked_to`` is the
+    member whom such a person turned out to be: the row stays, removed, for what names it.
     """
 
     __tablename__ = "members"
@@ -38,6 +39,11 @@ class Member(Versioned, Base):
             " AND imported_from IS NOT NULL)",
             name="members_are_accounts_or_imported",
         ),
+        CheckConstraint(
+            "linked_to IS NULL OR (account_id IS NULL AND removed_at IS NOT NULL)",
+            name="members_linked_are_gone",
+        ),
+        ForeignKeyConstraint(["org_id", "linked_to"], ["members.org_id", "members.user_id"]),
         Index(
             "members_account_id_idx",
             "account_id",
@@ -66,3 +72,7 @@ class Member(Versioned, Base):
     imported_username: Mapped[str | None] = mapped_column(Text)
     imported_name: Mapped[str | None] = mapped_column(Text)
     removed_at: Mapped[datetime | None]
+    linked_to: Mapped[UUID | None]
+    last_login: Mapped[datetime | None]
+    """The last login into this organisation; the account's own is nobody else's business."""
+    login_count: Mapped[int] = mapped_column(default=0, server_default=text("0"))

@@ -2,12 +2,13 @@
 
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from bugtracker.context import Context
 from bugtracker.db import Rows
 from bugtracker.models import Account, Member, Organisation
 from bugtracker.paging import Sort, Sorts
+from bugtracker.queries.people import NAME, USERNAME, has_account
 
 # Ids are made in the order of time, and each list's key ends with them.
 SORTS = Sorts(
@@ -61,8 +62,8 @@ def _people(ctx: Context) -> Rows:
     return (
         select(
             Member.user_id.label("id"),
-            func.coalesce(Account.username, Member.imported_username).label("username"),
-            func.coalesce(Account.name, Member.imported_name).label("name"),
+            USERNAME.label("username"),
+            NAME.label("name"),
             Account.email,
             Member.role,
             Member.imported_from,
@@ -70,6 +71,6 @@ def _people(ctx: Context) -> Rows:
             Member.updated_at,
             Member.version,
         )
-        .outerjoin(Account, Account.id == Member.account_id)
+        .outerjoin(Account, has_account())
         .where(Member.org_id == ctx.org_id)
     )

@@ -6,14 +6,18 @@ from sqlalchemy import ColumnElement, FromClause, SQLColumnExpression, and_, fun
 
 from bugtracker.models import Account, Member
 
+USERNAME: ColumnElement[str] = func.coalesce(Account.username, Member.imported_username)
+NAME: ColumnElement[str | None] = func.coalesce(Account.name, Member.imported_name)
+
+
+def has_account() -> ColumnElement[bool]:
+    """Joins members to their account: their own, or that of the member they were linked to."""
+    return Account.id == func.coalesce(Member.account_id, Member.linked_to)
+
+
 PEOPLE: FromClause = (
-    select(
-        Member.org_id,
-        Member.user_id,
-        func.coalesce(Account.username, Member.imported_username).label("username"),
-        func.coalesce(Account.name, Member.imported_name).label("name"),
-    )
-    .outerjoin(Account, Account.id == Member.account_id)
+    select(Member.org_id, Member.user_id, USERNAME.label("username"), NAME.label("name"))
+    .outerjoin(Account, has_account())
     .subquery("people")
 )
 

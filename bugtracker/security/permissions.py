@@ -220,7 +220,8 @@ def may_give(giver: Role | None, role: Role) -> bool:
 
 
 def authorise_granting(principal: Principal, role: Role) -> None:
-    """403 when :func:`may_give` says no."""
+    """403 when :func:`may_give` says no. About the role alone: which scope a key needs, the
+    operation's permission says."""
     if not may_give(principal.role, role):
         ceiling = ceiling_of(principal.role)
         most = "no role" if ceiling is None else f"roles up to {ceiling}"

@@ -22,6 +22,11 @@ def project(row: Any) -> Json:
     }
 
 
+def project_ref(row: Any) -> Json:
+    """``ProjectRef`` of the contract."""
+    return {"id": row.id, "key": row.key, "name": row.name, "is_archived": row.is_archived}
+
+
 def issue(row: Any, *, project_key: str | None = None, html: bool = False) -> Json:
     """``Issue`` of the contract; ``html`` adds the rendered description."""
     body = {

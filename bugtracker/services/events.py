@@ -49,15 +49,19 @@ def created(**fields: Any) -> dict[str, tuple[Any, Any]]:
 
 
 def record(ctx: Context, action: str, resource: Resource, changes: Changes) -> None:
-    """An event of the caller's organisation, by the caller, whatever they came with."""
-    by = Origin(
+    """An event of the caller's organisation, by the caller."""
+    append(ctx.session, by_caller(ctx), action, resource, changes)
+
+
+def by_caller(ctx: Context) -> "Origin":
+    """Here and now, by the caller, whatever they came with."""
+    return Origin(
         ctx.now,
         ctx.org_id,
         actor_id=ctx.user_id,
         request_id=ctx.request_id,
         api_key_id=ctx.principal.api_key_id,
     )
-    append(ctx.session, by, action, resource, changes)
 
 
 def record_for_account(

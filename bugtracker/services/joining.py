@@ -52,12 +52,12 @@ def accept_invitation(ctx: Context) -> Joined:
     is_new = account is None or account.verified_at is None
     if account is None or account.verified_at is None:
         account = _create(ctx, found, password_hash)
-    if not account.is_active:
+    if not account.is_active and not account.deactivated_by_removal:
         raise _invalid()
     organisation = _enter(ctx, found.org_id, account.id)
     invitation = _redeem(ctx, found, hashed)
     _require_sender_may(ctx, invitation)
-    role = members.join(ctx, found.org_id, account.id, invitation.role)
+    role = members.join(ctx, found.org_id, account, invitation.role)
     by = events.Origin(ctx.now, found.org_id, account.id, account.id, ctx.request_id)
     events.append(
         ctx.session,

@@ -4,16 +4,22 @@ Each change first locks the organisation's row, so they happen one after the oth
 here (what the caller's role is by now, whether an owner remains) stays true until the commit. A
 session's role is read with every request, so all of it bites at the person's next one; what they
 reported, wrote or were assigned stays theirs.
+
+The account belongs to the person. Only when somebody else ends the last membership it is disabled,
+until one is restored or an invitation accepted. Whoever does either locks the account before the
+organisation, and whether other organisations are left is asked with the account locked.
 """
 
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, func, select, update
+from sqlalchemy.orm import Session
 
 from bugtracker.conditional import check_if_match
 from bugtracker.context import Context
-from bugtracker.errors import OwnerRequired
+from bugtracker.errors import OwnerRequired, UserLinked
 from bugtracker.models import Account, Member
 from bugtracker.models.organisation import Role
 from bugtracker.security.authentication import require_session, token_invalid
@@ -50,8 +56,9 @@ def change_role(ctx: Context, member: Member, role: Role) -> None:
 
 
 def remove(ctx: Context, user_id: UUID) -> Member:
-    """Ends a membership: one's own, which everybody may, or another's. 404, 403, 409 and 412 as
-    :func:`change_role`."""
+    """Ends a membership: one's own, which everybody with a session may, or another's. 404, 403,
+    409 and 412 as :func:`change_role`."""
+    account = lock_account(ctx, user_id)
     member = lock(ctx, user_id)
     if user_id == ctx.user_id:
         # A key could be given too little to remove anybody, and would make its maker leave.
@@ -63,25 +70,62 @@ def remove(ctx: Context, user_id: UUID) -> Member:
     member.removed_at = ctx.now
     member.touch(ctx.now)
     record(ctx, "member.removed", member, {"removed": (False, True)})
+    if account is not None and user_id != ctx.user_id:
+        _deactivate_after_last(ctx, account)
     return member
 
 
 def restore(ctx: Context, user_id: UUID) -> Member:
     """Takes somebody who was removed back, in the role they had; who was not is no change.
 
-    404 for whoever never was a member, 403 above the role that the caller may give.
+    404 for whoever never was a member, 403 above the role that the caller may give, 409 for
+    somebody who was linked to another member.
     """
+    account = lock_account(ctx, user_id)
     member = _lock(ctx, user_id)
     if member is None:
         raise not_found("member")
     caller = acting(ctx)
     authorise(caller, "users.restore", NOBODY)
     authorise_granting(caller, member.role)
+    require_not_linked(member)
     if member.removed_at is not None:
         member.removed_at = None
         member.touch(ctx.now)
         record(ctx, "member.restored", member, {"removed": (True, False)})
+        if account is not None:
+            _reactivate(account, ctx.now)
     return member
+
+
+def require_not_linked(person: Member) -> None:
+    """409 for somebody who turned out to be another member."""
+    if person.linked_to is not None:
+        raise UserLinked(f"This person is the member {person.linked_to}.")
+
+
+def lock_account(ctx: Context, user_id: UUID) -> Account | None:
+    """The account behind a member of the caller's organisation, present or past, locked; to be
+    called before the organisation is. FOR UPDATE, so that nobody joins anything meanwhile."""
+    return ctx.session.scalar(
+        select(Account)
+        .join(Member, Member.account_id == Account.id)
+        .where(Member.org_id == ctx.org_id, Member.user_id == user_id)
+        .with_for_update(of=Account)
+        .execution_options(populate_existing=True)
+    )
+
+
+def _deactivate_after_last(ctx: Context, account: Account) -> None:
+    if account.is_active and not ctx.session.scalar(select(func.is_member_anywhere(account.id))):
+        account.is_active, account.deactivated_by_removal = False, True
+        account.touch(ctx.now)
+
+
+def _reactivate(account: Account, now: datetime) -> None:
+    if account.deactivated_by_removal:
+        account.is_active, account.deactivated_by_removal = True, False
+        account.touch(now)
 
 
 def _authorised(ctx: Context, permission: str, member: Member) -> Principal:
@@ -92,9 +136,11 @@ def _authorised(ctx: Context, permission: str, member: Member) -> Principal:
     return caller
 
 
-def join(ctx: Context, org_id: UUID, account_id: UUID, role: Role) -> Role:
-    """Makes an account a member of the organisation that is locked and the transaction is in, or
-    takes it back. Returns the role it has now: a present member keeps theirs."""
+def join(ctx: Context, org_id: UUID, account: Account, role: Role) -> Role:
+    """Makes a locked account a member of the organisation that is locked and the transaction is
+    in, or takes it back. Returns the role it has now: a present member keeps theirs."""
+    account_id = account.id
+    _reactivate(account, ctx.now)
     member = ctx.session.get(Member, (org_id, account_id), with_for_update={"key_share": True})
     if member is not None and member.removed_at is None:
         return member.role
@@ -108,6 +154,16 @@ def join(ctx: Context, org_id: UUID, account_id: UUID, role: Role) -> Role:
     resource = events.Resource("user", account_id, member.version)
     events.append(ctx.session, by, "member.restored", resource, changes)
     return role
+
+
+def note_login(session: Session, org_id: UUID, account_id: UUID, now: datetime) -> None:
+    """Counts a login into the organisation that the transaction is in. No change of the member:
+    no version, no event of its own."""
+    session.execute(
+        update(Member)
+        .where(Member.org_id == org_id, Member.user_id == account_id)
+        .values(last_login=now, login_count=Member.login_count + 1)
+    )
 
 
 def acting(ctx: Context) -> Principal:
@@ -133,7 +189,7 @@ def set_role(ctx: Context, member: Member, role: Role) -> None:
 
 def record(ctx: Context, action: str, member: Member, changes: events.Changes) -> None:
     """An event of a membership; the person finds it among their own activity, too."""
-    by = events.Origin(ctx.now, ctx.org_id, ctx.user_id, member.account_id, ctx.request_id)
+    by = replace(events.by_caller(ctx), account_id=member.account_id)
     resource = events.Resource("user", member.user_id, member.version)
     events.append(ctx.session, by, action, resource, changes)
 

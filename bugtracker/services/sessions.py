@@ -27,7 +27,7 @@ from bugtracker.ids import new_id
 from bugtracker.models import Account, Member, RefreshToken, Session
 from bugtracker.security.secrets import new_token, token_hash
 from bugtracker.security.tokens import AccessClaims, issue_access_token
-from bugtracker.services import events, revocation
+from bugtracker.services import events, members, revocation
 
 MAX_USER_AGENT = 400
 
@@ -70,6 +70,8 @@ def start(ctx: Context, account: Account, wanted: UUID | None, how: Mapping[str,
         account_id=account.id,
         org_id=org_id,
     )
+    if org_id is not None:
+        members.note_login(ctx.session, org_id, account.id, ctx.now)
     return _issue(ctx, started.id, account.id, org_id, started.expires_at)
 
 

@@ -13,6 +13,8 @@ change role         | no   | no   | no   | no | no | no   | yes | yes
 remove member       | self | self | self | no | no | self | yes | yes
 invite              | no   | no   | no   | no | no | yes  | yes | yes
 hand over           | no   | no   | no   | no | no | no   | no  | yes
+edit user           | self | self | self | no | no | self | yes | yes
+manage users        | no   | no   | no   | no | no | no   | yes | yes
 """
 
 OPERATIONS: dict[str, str | tuple[str, ...]] = {
@@ -22,6 +24,13 @@ OPERATIONS: dict[str, str | tuple[str, ...]] = {
     "resend_invitation": ("invite",),
     "revoke_invitation": ("invite",),
     "accept_invitation": "public",
+    "list_users": ("see members",),
+    "get_user": ("see members",),
+    "create_user": ("invite",),
+    "update_user": ("edit user",),
+    "delete_user": ("manage users",),
+    "restore_user": ("manage users",),
+    "link_user": ("manage users",),
     "list_roles": "account",
     "list_issue_actions": ("view",),
     "list_project_actions": ("view",),
@@ -43,11 +52,14 @@ MISSING = "01955b4e-2e03-7a42-8503-ac43ac35012b"
 
 @dataclass(frozen=True)
 class Things:
-    """An organisation and a member of it, whom everybody who may remove others may remove."""
+    """An organisation, two members whom everybody who may remove others may remove, somebody
+    without a login."""
 
     organisation: str = MISSING
     leaver: str = MISSING
     invitation: str = MISSING
+    user: str = MISSING
+    imported: str = MISSING
 
 
 NOWHERE = Things()
@@ -56,7 +68,10 @@ NOWHERE = Things()
 def things(org: Org) -> Things:
     body = {"email": f"{uuid4()}@example.com", "role": "member"}
     invitation = made(org.caller("owner", "other").post("/api/invitations", body))
-    return Things(str(org.id), str(org.caller("auditor", "leaver").id), invitation["id"])
+    people = (org.caller("auditor", name) for name in ("leaver", "user"))
+    leaver, user = (str(person.id) for person in people)
+    imported = str(org.world.import_person(org, f"tidewatch-{uuid4().hex[:8]}", "auditor"))
+    return Things(str(org.id), leaver, invitation["id"], user, imported)
 
 
 def reads(t: Things) -> list[Row]:
@@ -64,6 +79,8 @@ def reads(t: Things) -> list[Row]:
         ("see members", "list_members", f"/api/organisations/{t.organisation}/members", None),
         ("invite", "list_invitations", "/api/invitations", None),
         ("invite", "get_invitation", f"/api/invitations/{t.invitation}", None),
+        ("see members", "list_users", "/api/users", None),
+        ("see members", "get_user", f"/api/users/{t.user}", None),
     ]
 
 
@@ -74,7 +91,15 @@ def writes(t: Things, heir: str) -> list[Row]:
     invitation = f"/api/invitations/{t.invitation}"
     invited = {"email": f"{uuid4()}@example.com", "role": "developer"}
     handed = {"user_id": heir, "current_password": PASSWORD}
+    user, imported = f"/api/users/{t.user}", f"/api/users/{t.imported}"
+    noted = {"username": f"caller-{uuid4().hex[:8]}", "role": "member"}
     return [
+        ("edit user", "update_user", user, {"role": "member"}),
+        ("edit user", "update_user", imported, {"name": "Tide Watch"}),
+        ("manage users", "delete_user", user, None),
+        ("manage users", "restore_user", f"{user}/restore", None),
+        ("manage users", "link_user", f"{imported}/link", {"user_id": heir}),
+        ("invite", "create_user", "/api/users", noted),
         ("change organisation", "update_organisation", organisation, {"name": "Renamed"}),
         ("change role", "update_member", leaver, {"role": "member"}),
         ("remove member", "remove_member", leaver, None),

@@ -29,6 +29,7 @@ FINE = {
     "change assignee": "issues.assign",
     "archive project": "projects.archive",
     "remove member": "users.delete",
+    "edit user": "users.update",
 }
 
 

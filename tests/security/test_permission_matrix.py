@@ -202,8 +202,9 @@ def names_something(contract: Contract, attempt: Try) -> bool:
 
 
 def ask(client: httpx.Client, contract: Contract, attempt: Try) -> httpx.Response:
-    method = contract.operations[attempt.operation].method
-    return client.request(method, attempt.path, json=attempt.body)
+    operation = contract.operations[attempt.operation]
+    headers = {"If-Match": "*"} if "428" in operation.raw["responses"] else {}
+    return client.request(operation.method, attempt.path, json=attempt.body, headers=headers)
 
 
 def things(org: Org, somebody: Caller, relation: str) -> Things:
