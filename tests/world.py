@@ -35,6 +35,11 @@ class Caller:
     session_id: UUID
     http: httpx.Client
 
+    @property
+    def authorization(self) -> dict[str, str]:
+        """The header by which another client is this caller."""
+        return {"Authorization": self.http.headers["Authorization"]}
+
     def get(self, path: str, **kwargs: Any) -> httpx.Response:
         return self.http.get(path, **kwargs)
 

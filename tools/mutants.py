@@ -36,10 +36,15 @@ LEFT_OUT = (".git", ".venv", ".tools", ".local", ".mypy_cache", ".ruff_cache", "
 
 SECURITY, SERVICES = "bugtracker/security/", "bugtracker/services/"
 LOGIN = ("handlers/test_auth_login.py", "handlers/test_auth_sessions.py")
+FACTOR = ("handlers/test_two_factor_login.py", "handlers/test_two_factor.py")
 TESTS: dict[str, tuple[str, ...]] = {
     f"{SECURITY}tokens.py": ("security/test_tokens.py",),
     f"{SECURITY}secrets.py": ("test_secrets.py", "security/test_passwords.py"),
     f"{SECURITY}passwords.py": ("security/test_passwords.py", "handlers/test_auth_login.py"),
+    f"{SECURITY}common_passwords.py": (
+        "security/test_common_passwords.py",
+        "security/test_passwords.py",
+    ),
     f"{SECURITY}keys.py": ("security/test_tokens.py", "cli/test_keys.py", "proofs/test_keys.py"),
     f"{SECURITY}authentication.py": (
         "handlers/test_auth_sessions.py",
@@ -53,6 +58,16 @@ TESTS: dict[str, tuple[str, ...]] = {
         "security/test_permission_matrix.py",
     ),
     f"{SECURITY}principal.py": (),
+    f"{SECURITY}totp.py": ("security/test_totp.py", "handlers/test_two_factor_login.py"),
+    f"{SECURITY}envelope.py": ("security/test_envelope.py", "test_secrets.py"),
+    f"{SECURITY}one_time_tokens.py": (
+        "handlers/test_magic_link.py",
+        "handlers/test_two_factor_login.py",
+        "handlers/test_passwords.py",
+        "handlers/test_auth_registration.py",
+        "handlers/test_auth_resend.py",
+    ),
+    f"{SECURITY}api_keys.py": ("security/test_api_keys.py", "handlers/test_api_keys.py"),
     f"{SECURITY}scoping.py": (
         "handlers/test_comments.py",
         "handlers/test_issues.py",
@@ -69,6 +84,22 @@ TESTS: dict[str, tuple[str, ...]] = {
         "proofs/test_lockout.py",
     ),
     f"{SERVICES}credentials.py": (*LOGIN, "handlers/test_passwords.py", "proofs/test_passwords.py"),
+    f"{SERVICES}logins.py": (
+        *LOGIN,
+        "handlers/test_magic_link.py",
+        "handlers/test_two_factor_login.py",
+        "proofs/test_second_factor.py",
+        "proofs/test_passwords.py",
+    ),
+    f"{SERVICES}second_factor.py": (*FACTOR, "proofs/test_second_factor.py"),
+    f"{SERVICES}two_factor.py": (*FACTOR, "proofs/test_second_factor.py"),
+    f"{SERVICES}reauthentication.py": (
+        "handlers/test_passwords.py",
+        *FACTOR,
+        "proofs/test_second_factor.py",
+        "proofs/test_passwords.py",
+    ),
+    f"{SERVICES}members.py": ("handlers/test_members.py", "security/test_member_races.py"),
     f"{SERVICES}sessions.py": (*LOGIN, "handlers/test_sessions.py", "proofs/test_sessions.py"),
     f"{SERVICES}revocation.py": (
         "handlers/test_sessions.py",

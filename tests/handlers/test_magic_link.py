@@ -12,7 +12,7 @@ from bugtracker.jobs.worker import WorkerThread
 from bugtracker.models import Account, OneTimeToken
 from bugtracker.runtime import Runtime
 from bugtracker.settings import Settings
-from tests.authenticators import enrolled
+from tests.authenticator import Authenticator
 from tests.behind import change_account, change_token, employee, events_of
 from tests.magic_links import ask, complete, follow, linked, mailed, sessions_of
 from tests.registering import Newcomer, answer, get_me, newcomer, tokens_of
@@ -233,10 +233,14 @@ class TestOrganisation:
 class TestSecondFactor:
     """The link stands for the password, never for the code."""
 
+    @pytest.fixture
+    def app(self, runtime: Runtime, person: Newcomer) -> Authenticator:
+        """The person's second factor, in force."""
+        return Authenticator(runtime, person).switched_on()
+
     def test_gets_a_challenge_and_no_session(
-        self, runtime: Runtime, org: Org, person: Newcomer
+        self, runtime: Runtime, org: Org, person: Newcomer, app: Authenticator
     ) -> None:
-        enrolled(person)
         before = sessions_of(runtime, person)
         response = follow(person, self._token(person))
         assert response.status_code == 202
@@ -245,37 +249,36 @@ class TestSecondFactor:
         assert len(events_of(runtime, org, "login.succeeded")) == before
 
     def test_a_code_completes_it_in_the_organisation_first_asked_for(
-        self, world: World, person: Newcomer
+        self, world: World, person: Newcomer, app: Authenticator
     ) -> None:
-        app, _ = enrolled(person)
         token, other = self._token(person), world.create_org()
         with world.runtime.db.transaction() as session:
             wanted = select(Account.id).where(Account.email == person.email)
             account_id = session.scalars(wanted).one()
         world.join(account_id, other.id, "auditor")
         challenge = follow(person, token, org_id=str(other.id)).json()["challenge"]
-        pair = tokens_of(complete(person, challenge, app.code()))
+        pair = tokens_of(app.complete(challenge, app.fresh_code))
         me = get_me(person.http, pair["access_token"]).json()
         assert (me["username"], me["org_id"]) == (person.username, str(other.id))
 
     def test_a_wrong_code_leaves_challenge_and_no_session(
-        self, runtime: Runtime, person: Newcomer
+        self, runtime: Runtime, person: Newcomer, app: Authenticator
     ) -> None:
-        app, _ = enrolled(person)
         before = sessions_of(runtime, person)
         challenge = follow(person, self._token(person)).json()["challenge"]
-        refused(complete(person, challenge, app.wrong_code()), 401, "two_factor_invalid")
+        refused(app.complete(challenge, app.wrong_code), 401, "two_factor_invalid")
         assert sessions_of(runtime, person) == before
-        assert complete(person, challenge, app.backup_codes[0]).status_code == 200
+        assert app.complete(challenge, app.backup_codes[0]).status_code == 200
         assert sessions_of(runtime, person) == before + 1
 
-    def test_a_lockout_holds_for_the_code(self, runtime: Runtime, person: Newcomer) -> None:
-        app, _ = enrolled(person)
+    def test_a_lockout_holds_for_the_code(
+        self, runtime: Runtime, person: Newcomer, app: Authenticator
+    ) -> None:
         token = self._token(person)
         for _ in range(runtime.settings.lockout_attempts):
             assert person.login(password=WRONG).status_code == 401
         challenge = follow(person, token).json()["challenge"]
-        refused(complete(person, challenge, app.code()), 401, "two_factor_invalid")
+        refused(app.complete(challenge, app.fresh_code), 401, "two_factor_invalid")
 
     @staticmethod
     def _token(person: Newcomer) -> str:

@@ -12,10 +12,10 @@ from bugtracker.jobs.expiry import KEPT_SESSIONS, expire
 from bugtracker.jobs.worker import WorkerThread
 from bugtracker.runtime import Runtime
 from bugtracker.settings import Settings
-from tests.authenticators import enrolled
+from tests.authenticator import Authenticator
 from tests.behind import change_session, employee
 from tests.conformance import Conformance
-from tests.magic_links import complete, follow, linked
+from tests.magic_links import follow, linked
 from tests.registering import Newcomer, refresh, text_of, tokens_of
 from tests.serving import serve
 from tests.world import World
@@ -186,9 +186,9 @@ class TestWaysIn:
 
     def test_a_challenge_is_none_until_the_code(self, runtime: Runtime, person: Newcomer) -> None:
         from_there(person, FIREFOX, "198.51.100.7")
-        app, _ = enrolled(person)
+        app = Authenticator(runtime, person).switched_on()
         from_there(person, CHROME, "203.0.113.9")
-        challenge = person.login().json()["challenge"]
+        challenge = app.challenge()
         assert told(runtime, person) == 0
-        tokens_of(complete(person, challenge, app.code()))
+        tokens_of(app.complete(challenge, app.fresh_code))
         assert told(runtime, person) == 1

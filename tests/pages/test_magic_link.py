@@ -7,8 +7,9 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from bugtracker.jobs.worker import WorkerThread
+from bugtracker.runtime import Runtime
 from bugtracker.settings import Settings
-from tests.authenticators import enrolled
+from tests.authenticator import Authenticator
 from tests.behind import employee
 from tests.registering import Newcomer, get_me
 from tests.serving import Server
@@ -223,11 +224,11 @@ class TestMailedLink:
 
     def test_with_a_second_factor_needs_a_code(
         self, page: Page, person: Newcomer, settings: Settings, server: Server,
-        worker: WorkerThread,
+        worker: WorkerThread, runtime: Runtime,
     ) -> None:  # fmt: skip
-        app, _ = enrolled(person)
+        app = Authenticator(runtime, person).switched_on()
         self._follow(page, person, settings, server)
-        page.get_by_label("Code").fill(app.wrong_code())
+        page.get_by_label("Code").fill(app.wrong_code)
         page.keyboard.press("Enter")
         expect(result(page)).to_contain_text("The code or the challenge is not valid")
         page.get_by_label("Code").fill(app.backup_codes[0])

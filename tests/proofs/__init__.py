@@ -4,8 +4,7 @@
 a shorter form (see ``size.py``). Each test is one proof: its docstring is the invariant, in one
 sentence, and ``report(…)`` hands over what it counted.
 
-One file per subject. A new one-time thing (a code of an authenticator, a backup code, a magic link)
-gets a proof with ``Crowd.at_once`` in a file such as ``test_second_factor.py``, a row in
-``test_timing.py`` when it takes a name or an address, and a step in ``canaries.py`` for each of its
-operations: ``test_secrets.py`` fails for an operation without one.
+One file per subject. A new one-time thing gets a proof with ``Crowd.at_once``, a row in
+``test_timing.py`` when it takes a name or an address, and a step in one of ``canaries*.py`` for
+each operation that deals with secrets: ``test_secrets.py`` fails for an operation without one.
 """

@@ -1,66 +1,11 @@
-"""A visitor who goes through every operation of accounts and sessions, well and badly, and
-remembers every secret that passed."""
+"""Everything a visitor does with accounts and sessions, well and badly."""
 
-import re
-from collections.abc import Callable
-from email import message_from_bytes, policy
-from email.message import EmailMessage
-from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
-import httpx
-
-from tests.registering import Newcomer, get_me, logout, refresh, text_of, tokens_of
+from tests.proofs import canaries_of_factors, canaries_of_guests
+from tests.proofs.visitor import Step, Visitor
+from tests.registering import get_me, logout, refresh
 from tests.repeating import new_key
-from tests.world import Json
-
-TOKEN = re.compile(r"#action=[a-z-]+&token=(\S+)")
-
-
-class Visitor(Newcomer):
-    """Somebody all of whose secrets are canaries."""
-
-    def __init__(self, http: httpx.Client, mail_dir: Path) -> None:
-        super().__init__(http, mail_dir)
-        self.secrets: dict[str, str] = {}
-        self.password = self.new_password()
-        self.mails_read = 0
-
-    def new_password(self) -> str:
-        """A password that is a canary, and so are those made of it."""
-        return self.keep("password", f"Canary-{uuid4().hex}")
-
-    def keep(self, kind: str, secret: str) -> str:
-        """Remembers a secret."""
-        self.secrets[f"{kind} {len(self.secrets) + 1}"] = secret
-        return secret
-
-    def kept(self, response: httpx.Response) -> Json:
-        """The tokens of an answer, remembered; the signature also by itself."""
-        pair = tokens_of(response)
-        self.keep("refresh token", pair["refresh_token"])
-        self.keep("access token", pair["access_token"])
-        self.keep("signature", pair["access_token"].rpartition(".")[2])
-        return pair
-
-    def logged_in(self, **fields: Any) -> Json:
-        """The tokens of a login."""
-        return self.kept(self.login(**fields))
-
-    def mailed(self) -> str:
-        """The token in the next mail that has one."""
-        while True:
-            self.mails_read += 1
-            found = TOKEN.search(text_of(self.mail(self.mails_read)))
-            if found is not None:
-                return self.keep("mailed token", found[1])
-
-    def as_me(self, pair: Json) -> dict[str, str]:
-        return {"Authorization": f"Bearer {pair['access_token']}"}
-
-    def post(self, path: str, **body: Any) -> httpx.Response:
-        return self.http.post(path, json=body)
 
 
 def register(visitor: Visitor) -> None:
@@ -75,9 +20,9 @@ def register(visitor: Visitor) -> None:
 def verify(visitor: Visitor) -> None:
     visitor.post("/api/auth/verify-email", token=visitor.keep("token", uuid4().hex))
     visitor.resend()
-    old, new = visitor.mailed(), visitor.mailed()
+    old, new = visitor.mailed("verify-email"), visitor.mailed("verify-email")
     while visitor.verify(new).status_code != 200:
-        old, new = new, visitor.mailed()
+        old, new = new, visitor.mailed("verify-email")
     assert visitor.verify(old).status_code == 422
     visitor.resend(password=visitor.password)
 
@@ -145,7 +90,7 @@ def change_password(visitor: Visitor) -> None:
 def reset_password(visitor: Visitor) -> None:
     visitor.post("/api/auth/password/forgot", email=visitor.email)
     visitor.post("/api/auth/password/forgot", email=visitor.email, password=visitor.password)
-    token, new = visitor.mailed(), visitor.new_password()
+    token, new = visitor.mailed("reset-password"), visitor.new_password()
     weak = visitor.keep("password", f"weak{uuid4().hex[:6]}")
     visitor.post("/api/auth/password/reset", token=token, new_password=weak)
     visitor.post("/api/auth/password/reset", token=token + "x", new_password=new)
@@ -155,7 +100,7 @@ def reset_password(visitor: Visitor) -> None:
     visitor.password = new
 
 
-STEPS: tuple[Callable[[Visitor], None], ...] = (
+STEPS: tuple[Step, ...] = (
     register,
     verify,
     log_in,
@@ -163,11 +108,7 @@ STEPS: tuple[Callable[[Visitor], None], ...] = (
     refresh_and_leave,
     change_password,
     reset_password,
+    *canaries_of_factors.STEPS,
+    *canaries_of_guests.STEPS,
 )
-"""In this order. Two-factor login and mailed links that log in come here."""
-
-
-def mails_in(directory: Path) -> list[EmailMessage]:
-    """Every mail that was sent."""
-    files = sorted(directory.glob("*.eml"))
-    return [message_from_bytes(file.read_bytes(), policy=policy.default) for file in files]
+"""In this order."""

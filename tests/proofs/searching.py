@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from email.message import EmailMessage
 from urllib.parse import quote
 
@@ -13,16 +14,24 @@ from bugtracker.db import owner_engine
 HASHES = ("md5", "sha1", "sha256", "sha384", "sha512")
 
 
-def forms_of(secret: str, *, hashed: bool = False) -> set[str]:
-    """The texts a secret would be recognised by; ``hashed``: also its unkeyed hashes, which is
-    what a password must not be stored as."""
+def forms_of(secret: str, kind: str = "") -> set[str]:
+    """The texts that a secret of this kind would be recognised by.
+
+    Of a ``password`` also its unkeyed hashes, which is what it must not be stored as; of the
+    ``seed`` of an authenticator also its bytes; of its six-digit ``code`` no parts, and itself
+    not: :func:`found` looks for that as a word.
+    """
     raw = secret.encode()
-    plain = {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]}
-    plain.add("".join(f"%{byte:02X}" for byte in raw))
+    plain = {quote(secret, safe=""), json.dumps(secret)[1:-1], secret}
     encoded = _encoded(raw)
-    if hashed:
+    if kind == "password":
         digests = [hashlib.new(name, raw, usedforsecurity=False).digest() for name in HASHES]
         encoded |= {form for digest in digests for form in _encoded(digest)}
+    elif kind == "seed":
+        encoded |= _encoded(base64.b32decode(secret)) | {secret.lower()}
+    elif kind == "code":
+        plain, encoded = set(), {raw.hex(), base64.b64encode(raw).decode()}
+    plain.add("".join(f"%{byte:02X}" for byte in raw))
     # A bytea is shown as hex, whatever is in it.
     return plain | encoded | {form.encode().hex() for form in plain | encoded}
 
@@ -43,11 +52,19 @@ def found(secrets: dict[str, str], where: dict[str, str]) -> list[str]:
     """``<secret> in <place>`` for each secret in each text, in any form."""
     hits = []
     for name, secret in secrets.items():
-        forms = forms_of(secret, hashed=name.startswith("password"))
+        kind = name.partition(" ")[0]
+        forms = forms_of(secret, kind)
         for place, content in where.items():
-            if any(form in content for form in forms):
+            if any(form in content for form in forms) or (
+                kind == "code" and _has_word(content, secret)
+            ):
                 hits.append(f"{name} in {place}")
     return hits
+
+
+def _has_word(content: str, code: str) -> bool:
+    """Whether six digits stand by themselves: in a fraction or an id they are a coincidence."""
+    return re.search(rf"(?<![\w.]){code}(?!\w)", content) is not None
 
 
 def tables_of(admin_url: str) -> dict[str, str]:

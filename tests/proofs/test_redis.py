@@ -20,11 +20,14 @@ from bugtracker.settings import Settings
 from tests.proofs.crowd import SERVERS, Crowd, crowd
 from tests.proofs.reporting import Report
 from tests.proofs.size import SIZE
+from tests.proofs.test_passwords import change
 from tests.redis_server import own_redis
 from tests.registering import get_me, logout, tokens_of
 
 LOGINS, REQUESTS = 20, 50
 """So many an hour, of one address."""
+SENSITIVE = 20
+"""So many an hour, of one caller."""
 CLIENTS_OF_A_KIND = 4 if SIZE.full else 3
 EACH = 60 if SIZE.full else 40
 MOST_SECONDS = 1.0
@@ -171,5 +174,43 @@ def test_requests_of_an_address_stay_limited(
     report(
         requests=answers.total(),
         passed=answers[200],
+        slowest_ms=round(traffic.slowest * 1000),
+    )
+
+
+def test_sensitive_operations_of_a_caller_stay_limited(
+    settings: Settings,
+    contract: Contract,
+    redis: tuple[int, subprocess.Popen[bytes]],
+    fault: Fault,
+    report: Report,
+) -> None:
+    """Each answer comes within a second and none is a 500; of one caller no more sensitive
+    operations pass than the limit, counted once in Redis and once in each server without it."""
+    port, process = redis
+    update = {
+        "redis_url": SecretStr(f"redis://127.0.0.1:{port}/0"),
+        "rate_limit_sensitive": f"{SENSITIVE}/hour",
+        "lockout_attempts": 10_000,
+    }
+    with crowd(settings.model_copy(update=update), contract) as crowded:
+        person = crowded.employee(crowded.world.create_org())
+        access = tokens_of(person.login())["access_token"]
+        traffic = Traffic()
+        kinds: dict[str, Request] = {
+            "changes": lambda http: change(http, access, "Wrong-Words-1", "Spring-Tide-1"),
+            "live": lambda http: get_me(http, access),
+            "keys": lambda http: http.get("/.well-known/jwks.json"),
+        }
+        traffic.run(crowded, kinds, lambda: fault(process))
+    changes = traffic.all("changes")
+    assert set(changes) == {422, 429}
+    assert changes[422] <= SENSITIVE * (1 + SERVERS)
+    assert set(traffic.all("live")) == {200}
+    assert set(traffic.all("keys")) == {200}
+    assert traffic.slowest < traffic.allowed
+    report(
+        changes=changes.total(),
+        evaluated=changes[422],
         slowest_ms=round(traffic.slowest * 1000),
     )

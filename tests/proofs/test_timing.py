@@ -176,7 +176,9 @@ def test_register(place: Place, report: Report) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["password/forgot", "verify-email/resend"], ids=["reset", "verification"]
+    "path",
+    ["password/forgot", "verify-email/resend", "magic-link"],
+    ids=["reset", "verification", "magic-link"],
 )
 def test_asking_for_a_mail(place: Place, path: str, report: Report) -> None:
     """Asking for a mail takes as long, within 5 ms at the median, for a known address as for an

@@ -1,12 +1,13 @@
-"""API keys used, rotated and revoked at the same moment."""
+"""API keys used, rotated and revoked while somebody else changes them.
 
-from collections import Counter
+Many at once are in tests/proofs/test_api_keys.py.
+"""
+
 from functools import partial
 
-from tests.parallel import Standstill, at_once
+from tests.parallel import Standstill
 from tests.world import Json, Org, World, refused
 
-TIMES = 50
 LOCK = "SELECT FROM api_keys WHERE id = :id FOR UPDATE"
 
 
@@ -15,15 +16,6 @@ def path_of(key: Json) -> str:
 
 
 class TestRotate:
-    def test_many_at_once_make_one_successor(self, org: Org) -> None:
-        key = org.admin.create_api_key()
-        answers = at_once([partial(org.admin.post, f"{path_of(key)}/rotate", {})] * TIMES)
-        assert Counter(answer.status_code for answer in answers) == {201: 1, 409: TIMES - 1}
-        for answer in answers:
-            if answer.status_code == 409:
-                refused(answer, 409, "api_key_not_active")
-        assert len(org.admin.get("/api/api-keys").json()["items"]) == 2
-
     def test_of_a_key_revoked_at_the_same_time_makes_none(
         self, org: Org, still: Standstill
     ) -> None:
@@ -36,23 +28,7 @@ class TestRotate:
         refused(rotated, 409, "api_key_not_active")
 
 
-class TestRevoke:
-    def test_many_at_once_are_recorded_once(self, world: World, org: Org) -> None:
-        key = org.admin.create_api_key()
-        answers = at_once([partial(org.admin.delete, path_of(key))] * TIMES)
-        assert {answer.status_code for answer in answers} == {204}
-        actions = Counter(event.action for event in world.events(org, key["api_key"]))
-        assert actions == {"api_key.created": 1, "api_key.revoked": 1}
-
-
 class TestUse:
-    def test_for_the_first_time_by_many_at_once_succeeds(self, world: World, org: Org) -> None:
-        key = org.admin.create_api_key()
-        with world.with_key(key) as client:
-            answers = at_once([partial(client.get, "/api/projects")] * TIMES)
-        assert {answer.status_code for answer in answers} == {200}
-        assert org.admin.get(path_of(key)).json()["last_used_at"] is not None
-
     def test_waits_for_nobody_who_changes_the_key(
         self, world: World, org: Org, still: Standstill
     ) -> None:
