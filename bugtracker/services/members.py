@@ -20,7 +20,7 @@ from bugtracker.security.authentication import require_session, token_invalid
 from bugtracker.security.permissions import Relations, authorise, authorise_granting, authorise_over
 from bugtracker.security.principal import Principal
 from bugtracker.security.scoping import lock_organisation, not_found
-from bugtracker.services import events, organisations
+from bugtracker.services import events, leaving, organisations
 
 NOBODY = Relations()
 
@@ -50,8 +50,8 @@ def change_role(ctx: Context, member: Member, role: Role) -> None:
 
 
 def remove(ctx: Context, user_id: UUID) -> Member:
-    """Ends a membership: one's own, which everybody may, or another's. 404, 403, 409 and 412 as
-    :func:`change_role`."""
+    """Ends a membership: one's own, which everybody may, or another's; API keys and unused
+    invitations end with it. 404, 403, 409 and 412 as :func:`change_role`."""
     member = lock(ctx, user_id)
     if user_id == ctx.user_id:
         # A key could be given too little to remove anybody, and would make its maker leave.
@@ -63,6 +63,7 @@ def remove(ctx: Context, user_id: UUID) -> Member:
     member.removed_at = ctx.now
     member.touch(ctx.now)
     record(ctx, "member.removed", member, {"removed": (False, True)})
+    leaving.take_along(ctx, member)
     return member
 
 
@@ -133,7 +134,14 @@ def set_role(ctx: Context, member: Member, role: Role) -> None:
 
 def record(ctx: Context, action: str, member: Member, changes: events.Changes) -> None:
     """An event of a membership; the person finds it among their own activity, too."""
-    by = events.Origin(ctx.now, ctx.org_id, ctx.user_id, member.account_id, ctx.request_id)
+    by = events.Origin(
+        ctx.now,
+        ctx.org_id,
+        ctx.user_id,
+        member.account_id,
+        ctx.request_id,
+        ctx.principal.api_key_id,
+    )
     resource = events.Resource("user", member.user_id, member.version)
     events.append(ctx.session, by, action, resource, changes)
 
