@@ -69,7 +69,7 @@ class TestCreator:
         world.join(admin.id, org.id, "admin")
         with world.with_key(key) as client:
             refused(client.get("/api/projects"), 401, "token_invalid")
-        created, revoked = world.events(org, key["api_key"])
+        _, revoked = world.events(org, key["api_key"])
         assert (revoked.action, revoked.actor_id) == ("api_key.revoked", remover.id)
 
     def test_is_told_by_which_key_a_member_was_changed(self, world: World, org: Org) -> None:
