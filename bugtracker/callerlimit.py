@@ -48,10 +48,17 @@ def limiter_for(app: flask.Flask, runtime: Runtime) -> Callable[[Operation, View
         on_breach=_refuse,
     )
     limit = limiter.shared_limit(settings.rate_limit_sensitive, scope=SENSITIVE)
+    limited: set[str] = set()
+
+    @limiter.request_filter
+    def is_unlimited() -> bool:
+        """Keeps the library out of all other requests: it would also look after Redis in them."""
+        return flask.request.endpoint not in limited
 
     def wrap(operation: Operation, view: View) -> View:
         if operation.rate_limit != SENSITIVE:
             return view
+        limited.add(operation.id)
         return _patient(limiter, _telling(limiter, view), limit)
 
     return wrap

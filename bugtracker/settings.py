@@ -68,9 +68,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(1_048_576, ge=1024)
     body_timeout: float = Field(30, gt=0)
     rate_limit_per_ip: str = "100/minute"
-    rate_limit_login: str = "5/minute"
     rate_limit_api_key: str = "600/minute"
-    """Requests with one API key, instead of the limit of the address they come from."""
+    """Requests with the API keys of one person, instead of the limit of the address."""
+    rate_limit_login: str = "5/minute"
     """Logins of one client address, and of one account; requests for mails of one address."""
     rate_limit_sensitive: str = "10/minute"
     """What one account may change about its own security, all operations together."""
@@ -211,7 +211,7 @@ class Settings(BaseSettings):
 
     @property
     def per_api_key_limit(self) -> RateLimitItem:
-        """The limit of all requests with one API key."""
+        """The limit of all requests with the API keys of one person."""
         return parse(self.rate_limit_api_key)
 
     @property

@@ -6,7 +6,7 @@ exception itself, wherever in a chain of causes it is.
 """
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 import psycopg
@@ -40,7 +40,7 @@ def message_of(error: BaseException) -> str:
         return f"{cause}[SQL: {error.statement}]"
     if isinstance(error, PendingRollbackError):
         return "the transaction was rolled back because of an earlier error"
-    return str(error)
+    return _told(str, error)
 
 
 def full_text(error: BaseException) -> str:
@@ -52,9 +52,17 @@ def without_values(text: str, error: BaseException | None) -> str:
     """A text that somebody may have made of an exception or its causes."""
     for each in _chain(error, set()):
         if isinstance(each, psycopg.Error | StatementError | PendingRollbackError):
-            for unsafe in (repr(each), str(each)):
+            for unsafe in (_told(repr, each), _told(str, each)):
                 text = text.replace(unsafe, one_line(each)) if unsafe else text
     return text
+
+
+def _told(tell: Callable[[BaseException], str], error: BaseException) -> str:
+    """What an exception tells of itself; one that cannot must not cost the line it is logged in."""
+    try:
+        return tell(error)
+    except Exception:
+        return "(its own text failed)"
 
 
 def _full_name(kind: type) -> str:

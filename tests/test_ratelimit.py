@@ -284,6 +284,17 @@ class TestSensitiveLimit:
                 statuses.append(answered.status_code)
         assert statuses == [422, 422]
 
+    def test_counts_what_reads_the_whole_audit_log(
+        self, runtime: Runtime, world: World, org: Org
+    ) -> None:
+        _, token = world.open_session(org.auditor.id, org.id)
+        headers = {"Authorization": f"Bearer {token}"}
+        with limited(runtime, sensitive="2/hour") as clients:
+            paths = ("export", "verify", "export", "verify")
+            answers = [clients.http.get(f"/api/audit/{p}", headers=headers) for p in paths]
+        assert [response.status_code for response in answers] == [200, 200, 429, 429]
+        assert policy(answers[0]) == policy(answers[3]) == "sensitive"
+
     def test_nobody_without_a_session_is_counted(self, runtime: Runtime) -> None:
         with limited(runtime, sensitive="1/hour") as clients:
             answers = [self.change(clients, "no token", "192.0.2.1") for _ in range(3)]

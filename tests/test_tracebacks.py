@@ -90,6 +90,15 @@ def in_a_group(runtime: Runtime) -> None:
         raise ExceptionGroup("some failed", [error]) from None
 
 
+class Speechless(Exception):
+    """Fails when it is asked what it says."""
+
+    def __str__(self) -> str:
+        raise ValueError(CANARY)
+
+    __repr__ = __str__
+
+
 FAILURES: list[Failure] = [
     duplicate,
     failing_row,
@@ -204,3 +213,16 @@ class TestDescription:
         with pytest.raises(StatementError) as caught:
             value_we_cannot_send(runtime)
         assert not isinstance(caught.value, DBAPIError)
+
+
+class TestSpeechless:
+    """An exception whose own text fails."""
+
+    def test_costs_no_line(self, log: io.StringIO) -> None:
+        ours, theirs, error = structlog.get_logger(), logging.getLogger("a.library"), Speechless()
+        ours.error("one", exc_info=error)
+        ours.error("two", reason=error)
+        theirs.error("three", exc_info=error)
+        told = log.getvalue()
+        assert all(word in told for word in ("one", "two", "three"))
+        assert told.count("Speechless: (its own text failed)") == 3

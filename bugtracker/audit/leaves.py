@@ -57,6 +57,7 @@ def rows() -> Rows:
         Event.issue_id,
         Event.changes,
         Event.request_id,
+        Event.api_key_id,
         func.to_char(func.timezone("UTC", Event.created_at), 'YYYY-MM-DD"T"HH24:MI:SS.US BC').label(
             "at"
         ),
@@ -104,6 +105,7 @@ def leaf(row: Any, commitment: Commitment | None) -> bytes:
         row.project_id,
         row.issue_id,
         row.request_id,
+        row.api_key_id,
         _without(row.changes, hidden),
         None if commitment is None else [commitment.fields, commitment.value.hex()],
     ]

@@ -170,14 +170,15 @@ class Edge:
         return body
 
     async def _count(self, client: str, read: RequestHeaders, exchange: Exchange) -> None:
-        """Count the request with its API key, or else with its address.
+        """Count the request with the creator of its API key, or else with its address.
 
-        Only keys that just worked count by themselves: made-up ones would be no limit at all.
+        Only keys that just worked: made-up ones would be no limit at all. And no key by itself:
+        people can make as many as they like.
         """
-        key_id = self._recent_keys.find(read.get(b"authorization"))
+        creator_id = self._recent_keys.find(read.get(b"authorization"))
         limit, counted, who = self._limit, limit_key(client), "from this address"
-        if key_id is not None:
-            limit, counted, who = self._key_limit, str(key_id), "with this API key"
+        if creator_id is not None:
+            limit, counted, who = self._key_limit, str(creator_id), "with API keys of this person"
         quota = await limit.hit(counted)
         exchange.limits = limit.headers(quota)
         if not quota.allowed:

@@ -61,3 +61,8 @@ class Invitation(Versioned, Base):
         if not self.is_open:
             state = "accepted" if self.accepted_at else "revoked"
             raise InvitationClosed(f"The invitation was {state}; make another one.")
+
+    def revoke(self, now: datetime) -> None:
+        """Takes it back; the mailed link is worthless."""
+        self.revoked_at, self.token_hash = now, None
+        self.touch(now)

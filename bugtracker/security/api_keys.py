@@ -76,21 +76,21 @@ def _base62(number: int, length: int) -> str:
 
 
 class RecentKeys:
-    """Keys that this process has seen working, for counting their requests before they are
-    looked up again. Never a reason to let somebody in."""
+    """Whose the keys are that this process has seen working, for counting their requests before
+    they are looked up again. Never a reason to let somebody in."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._known: dict[bytes, tuple[UUID, float]] = {}
 
-    def remember(self, key_hash: bytes, key_id: UUID) -> None:
+    def remember(self, key_hash: bytes, creator_id: UUID) -> None:
         """Notes a key that was just used with success."""
         with self._lock:
             self._known.pop(key_hash, None)
             if len(self._known) >= MAX_KNOWN:
                 self._known.pop(next(iter(self._known)))
-            self._known[key_hash] = key_id, self._clock() + KNOWN_SECONDS
+            self._known[key_hash] = creator_id, self._clock() + KNOWN_SECONDS
 
     def forget(self, key_hash: bytes) -> None:
         """Notes that a key does not work (any more)."""
@@ -98,7 +98,7 @@ class RecentKeys:
             self._known.pop(key_hash, None)
 
     def find(self, authorization: bytes | None) -> UUID | None:
-        """The id of the known key in an Authorization header."""
+        """The account that made the known key in an Authorization header."""
         if authorization is None or authorization[:7].lower() != b"bearer ":
             return None
         token = authorization[7:].strip()

@@ -134,7 +134,7 @@ def key_principal(runtime: Runtime, token: str, client_ip: str) -> Principal:
                 "ip": parse_address(client_ip),
             }
             connection.execute(NOTE_USE, use)
-    runtime.recent_keys.remember(key_hash, row.api_key_id)
+    runtime.recent_keys.remember(key_hash, row.account_id)
     scopes = frozenset(row.scopes)
     return Principal(
         row.account_id, None, row.username, row.org_id, ROLES[row.role], scopes, row.api_key_id

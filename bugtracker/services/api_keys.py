@@ -10,9 +10,10 @@ from bugtracker.conditional import check_if_match
 from bugtracker.context import Context
 from bugtracker.errors import ApiKeyNotActive, ApiKeyScopeNotHeld, Violation
 from bugtracker.ids import new_id
-from bugtracker.models import ApiKey
+from bugtracker.models import ApiKey, Member
 from bugtracker.models.api_key import status_of
 from bugtracker.security.api_keys import new_key
+from bugtracker.security.authentication import token_invalid
 from bugtracker.security.permissions import grant_to
 from bugtracker.security.scoping import not_found
 from bugtracker.services import events
@@ -26,6 +27,7 @@ def create_api_key(ctx: Context) -> tuple[ApiKey, str]:
     """A new key of the caller's, and its secret, which cannot be had again. 422 for scopes that
     the caller has no permission for."""
     body = ctx.body
+    _stay(ctx)
     missing = _not_held(ctx, body["scopes"])
     if missing:
         raise ApiKeyScopeNotHeld(
@@ -38,6 +40,16 @@ def create_api_key(ctx: Context) -> tuple[ApiKey, str]:
         )
     lifetime = timedelta(days=body.get("expires_in_days", DEFAULT_DAYS))
     return _issue(ctx, body["name"], body["scopes"], lifetime)
+
+
+def _stay(ctx: Context) -> None:
+    """Keeps the caller a member until the commit: whoever removes them waits, and ends this key
+    with the others. 401 when they were removed since the request began."""
+    member = select(Member.user_id).where(
+        Member.org_id == ctx.org_id, Member.user_id == ctx.user_id, Member.removed_at.is_(None)
+    )
+    if ctx.session.scalar(member.with_for_update(read=True)) is None:
+        raise token_invalid()
 
 
 def _issue(
@@ -102,6 +114,7 @@ def rotate_api_key(ctx: Context, api_key_id: str) -> tuple[ApiKey, str]:
     The successor is the caller's, who is shown its secret: nobody gets to act as somebody else.
     Hence 422 when the caller could not have made such a key.
     """
+    _stay(ctx)
     old = _lock(ctx, api_key_id)
     _require_active(ctx, old)
     missing = _not_held(ctx, old.scopes)
@@ -132,7 +145,12 @@ def revoke_api_key(ctx: Context, api_key_id: str) -> None:
     key = _lock(ctx, api_key_id)
     check_if_match(ctx, key, key.id)
     if key.revoked_at is None:
-        key.revoked_at = ctx.now
-        key.touch(ctx.now)
-        changes = {"revoked_at": (None, key.revoked_at)}
-        events.record(ctx, "api_key.revoked", _resource(key), changes)
+        revoke(ctx, key)
+
+
+def revoke(ctx: Context, key: ApiKey) -> None:
+    """Ends a locked key that has not been revoked."""
+    key.revoked_at = ctx.now
+    key.touch(ctx.now)
+    changes = {"revoked_at": (None, key.revoked_at)}
+    events.record(ctx, "api_key.revoked", _resource(key), changes)

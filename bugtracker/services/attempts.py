@@ -45,8 +45,11 @@ RESERVE = text("""
     RETURNING window_ends_at, locked_until
 """)
 
+# A lockout ends by this only when, without this attempt, there would be none: several right
+# passwords in flight would otherwise each let another code be tried.
 GIVE_BACK = text("""
-    UPDATE login_attempts SET attempts = attempts - :weight, locked_until = NULL
+    UPDATE login_attempts SET attempts = attempts - :weight,
+        locked_until = CASE WHEN attempts - :weight >= :most THEN locked_until END
     WHERE key = :key AND window_ends_at = :window_ends_at AND attempts >= :weight
 """)
 
@@ -136,6 +139,7 @@ def _give_back(ctx: Context, attempt: Attempt) -> None:
     values = {
         "key": attempt.key,
         "weight": attempt.weight,
+        "most": ctx.runtime.settings.lockout_attempts,
         "window_ends_at": attempt.window_ends_at,
     }
     with ctx.db.read() as connection:

@@ -102,8 +102,7 @@ def revoke_invitation(ctx: Context, invitation_id: str) -> None:
     if invitation.revoked_at is not None:
         return
     invitation.require_open()
-    invitation.revoked_at, invitation.token_hash = ctx.now, None
-    invitation.touch(ctx.now)
+    invitation.revoke(ctx.now)
     changes = {"revoked": (False, True)}
     events.record(ctx, "invitation.revoked", resource(invitation), changes)
 

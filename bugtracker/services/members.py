@@ -26,7 +26,7 @@ from bugtracker.security.authentication import require_session, token_invalid
 from bugtracker.security.permissions import Relations, authorise, authorise_granting, authorise_over
 from bugtracker.security.principal import Principal
 from bugtracker.security.scoping import lock_organisation, not_found
-from bugtracker.services import events, organisations
+from bugtracker.services import events, leaving, organisations
 
 NOBODY = Relations()
 
@@ -56,8 +56,8 @@ def change_role(ctx: Context, member: Member, role: Role) -> None:
 
 
 def remove(ctx: Context, user_id: UUID) -> Member:
-    """Ends a membership: one's own, which everybody with a session may, or another's. 404, 403,
-    409 and 412 as :func:`change_role`."""
+    """Ends a membership: one's own, which everybody with a session may, or another's; API keys and
+    unused invitations end with it. 404, 403, 409 and 412 as :func:`change_role`."""
     account = lock_account(ctx, user_id)
     member = lock(ctx, user_id)
     if user_id == ctx.user_id:
@@ -70,6 +70,7 @@ def remove(ctx: Context, user_id: UUID) -> Member:
     member.removed_at = ctx.now
     member.touch(ctx.now)
     record(ctx, "member.removed", member, {"removed": (False, True)})
+    leaving.take_along(ctx, member)
     if account is not None and user_id != ctx.user_id:
         _deactivate_after_last(ctx, account)
     return member

@@ -33,6 +33,7 @@ OTHERWISE = {
     "issue_id": "gen_random_uuid()",
     "changes": "jsonb_set(changes, '{name,1}', '\"Other\"')",
     "request_id": "'another-request'",
+    "api_key_id": "gen_random_uuid()",
     "created_at": "created_at + interval '1 microsecond'",
 }
 PLACES = ("first", "middle", "last")

@@ -254,6 +254,14 @@ class TestKeys:
             assert answers[3].one("ratelimit").startswith('"api_key";r=0;')
             assert statuses(server, 3) == [200, 200, 429]
 
+    def test_of_one_person_share_it(self) -> None:
+        recent, keys, person = RecentKeys(), [new_key() for _ in range(4)], uuid4()
+        for key in keys:
+            recent.remember(key.hash, person)
+        with self.serving(recent) as server:
+            headers = [f"Authorization: Bearer {key.secret}" for key in keys]
+            assert [server.request("/echo", h).status for h in headers] == [200, 200, 200, 429]
+
     def test_that_nobody_knows_count_by_their_address(self) -> None:
         with self.serving(RecentKeys()) as server:
             headers = [f"Authorization: Bearer {new_key().secret}" for _ in range(3)]

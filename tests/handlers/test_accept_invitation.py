@@ -79,6 +79,18 @@ class TestWithAnAccount:
         assert accept(known, token_for(known)).json()["role"] == "manager"
         assert known.me()["role"] == "manager"
 
+    def test_who_came_in_otherwise_and_was_removed_has_no_way_back(
+        self, world: World, runtime: Runtime, org: Org, known: Newcomer
+    ) -> None:
+        invitation = invited(org.owner, known.email, "manager")
+        token, person = token_for(known), known_id(known)
+        world.join(person, org.id, "member")
+        assert org.owner.delete(f"/api/organisations/{org.id}/members/{person}").is_success
+        refused(accept(known, token), *REFUSED)
+        assert org.owner.get(f"/api/invitations/{invitation['id']}").json()["state"] == "revoked"
+        (event,) = events_of(runtime, org, "invitation.revoked")
+        assert event.actor_id == org.owner.id
+
     def test_a_disabled_account_is_refused(
         self, runtime: Runtime, org: Org, known: Newcomer
     ) -> None:

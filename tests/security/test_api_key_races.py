@@ -38,3 +38,20 @@ class TestUse:
             assert client.get("/api/projects").status_code == 200
         still.release()
         assert org.admin.get(path_of(key)).json()["last_used_at"] is None
+
+
+class TestLeave:
+    def test_a_key_made_while_its_maker_is_removed_ends_with_the_others(
+        self, world: World, org: Org, still: Standstill
+    ) -> None:
+        admin, owner = org.admin, org.owner
+        still.execute("SELECT FROM members WHERE user_id = :id FOR UPDATE", id=admin.id)
+        still.send(partial(owner.delete, f"/api/organisations/{org.id}/members/{admin.id}"))
+        body = {"name": "Back door", "scopes": ["projects.read"]}
+        still.send(partial(admin.post, "/api/api-keys", body))
+        removed, made = still.release()
+        assert removed.status_code == 204
+        assert made.status_code in (201, 401)
+        world.join(admin.id, org.id, "admin")
+        active = owner.get("/api/api-keys", params={"status": "active"}).json()["items"]
+        assert active == []

@@ -61,6 +61,26 @@ class TestCreator:
                 world.deactivate(org.admin)
             refused(client.get("/api/projects"), 401, "token_invalid")
 
+    @pytest.mark.parametrize("by", ["owner", "admin"])
+    def test_taken_back_has_no_key_any_more(self, world: World, org: Org, by: str) -> None:
+        key, admin, remover = org.admin.create_api_key(), org.admin, getattr(org, by)
+        path = f"/api/organisations/{org.id}/members/{admin.id}"
+        assert remover.delete(path).status_code == 204
+        world.join(admin.id, org.id, "admin")
+        with world.with_key(key) as client:
+            refused(client.get("/api/projects"), 401, "token_invalid")
+        _, revoked = world.events(org, key["api_key"])
+        assert (revoked.action, revoked.actor_id) == ("api_key.revoked", remover.id)
+
+    def test_is_told_by_which_key_a_member_was_changed(self, world: World, org: Org) -> None:
+        key, member = org.admin.create_api_key("users.update"), org.member
+        path = f"/api/organisations/{org.id}/members/{member.id}"
+        with world.with_key(key) as client:
+            assert client.patch(path, json={"role": "auditor"}).status_code == 200
+        event = world.events(org, {"id": str(member.id)})[-1]
+        assert event.action == "member.role_changed"
+        assert event.api_key_id == UUID(key["api_key"]["id"])
+
     def test_logged_out_leaves_the_key_at_work(self, world: World, org: Org) -> None:
         key = org.admin.create_api_key()
         assert org.admin.post("/api/auth/logout-all").status_code == 204

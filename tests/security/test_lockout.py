@@ -1,5 +1,6 @@
 """Guessing passwords: counted, bounded, locked, and nobody learns anything by it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import httpx
@@ -14,8 +15,10 @@ from bugtracker.embedded import Cluster
 from bugtracker.models import Account, Event
 from bugtracker.runtime import Runtime
 from bugtracker.settings import Settings
+from tests.authenticator import Authenticator
 from tests.behind import age_attempts, attempts_of, change_member, employee, events_of
 from tests.conformance import Conformance
+from tests.jobs.running import eventually
 from tests.registering import Newcomer, answer, get_me, newcomer, refresh, tokens_of
 from tests.serving import serve
 from tests.world import Org, World, refused
@@ -216,5 +219,28 @@ class TestBusy:
                 for _ in range(MOST + 1):
                     assert somebody.login(password=WRONG).status_code == 503
             assert somebody.login().status_code == 200
+            world.close()
+        runtime.db.close()
+
+
+class TestInFlight:
+    def test_right_passwords_that_are_being_checked_end_no_lockout(
+        self, settings: Settings, contract: Contract
+    ) -> None:
+        """Somebody who knows the password would get another code tried for each of them."""
+        runtime = create_runtime(settings.model_copy(update={"hashing_threads": 1}))
+        with serve(create_app(runtime, contract)) as server, ThreadPoolExecutor(3) as pool:
+            world = World(runtime, server.url, Conformance(contract))
+            somebody = employee(world, world.create_org(), world.client(), settings)
+            on = Authenticator(runtime, somebody).switched_on()
+            challenge = on.challenge()
+            with runtime.hasher._slot():
+                waiting = [pool.submit(on.person.login) for _ in range(3)]
+                eventually(lambda: on.attempts == 3)
+                for _ in range(5):
+                    refused(on.complete(challenge, on.wrong_code), 401, "two_factor_invalid")
+            assert [each.result().status_code for each in waiting] == [202] * 3
+            assert on.attempts == MOST
+            refused(on.complete(challenge, on.fresh_code), 401, "two_factor_invalid")
             world.close()
         runtime.db.close()
