@@ -9,7 +9,9 @@ from bugtracker.context import Context
 from bugtracker.db import Rows
 from bugtracker.models import Event
 from bugtracker.paging import Sorts, time_sort
+from bugtracker.queries.issue_filters import PERSON
 from bugtracker.queries.people import PEOPLE, is_person
+from bugtracker.rsql import Field, Fields, filtered, kinds
 
 COLUMNS = (
     Event.id,
@@ -28,6 +30,18 @@ COLUMNS = (
     Event.created_at,
 )
 
+FIELDS: Fields = {
+    "number": Field(Event.number, kinds.Integer(), nullable=True),
+    "action": Field(Event.action, kinds.Text()),
+    "actor": Field(Event.actor_id, PERSON, nullable=True),
+    "resource_type": Field(Event.resource_type, kinds.Text()),
+    "resource_id": Field(Event.resource_id, kinds.Uuid()),
+    "project_id": Field(Event.project_id, kinds.Uuid(), nullable=True),
+    "issue_id": Field(Event.issue_id, kinds.Uuid(), nullable=True),
+    "request_id": Field(Event.request_id, kinds.Text(), nullable=True),
+    "created_at": Field(Event.created_at, kinds.Timestamp()),
+}
+
 # Not by number: the newest events have none for a second, and a list must not miss them.
 SORTS = Sorts(
     by={"created_at": time_sort(Event.created_at)}, identity=Event.id, default="-created_at"
@@ -39,7 +53,7 @@ def listed(ctx: Context) -> Rows:
     return (
         select(*COLUMNS)
         .outerjoin(PEOPLE, is_person(Event.org_id, Event.actor_id))
-        .where(Event.org_id == ctx.org_id, *_conditions(ctx))
+        .where(Event.org_id == ctx.org_id, *_conditions(ctx), *filtered(ctx, FIELDS))
     )
 
 

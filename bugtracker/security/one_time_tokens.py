@@ -59,6 +59,11 @@ def holder(token: str, purpose: str, now: datetime) -> ScalarSelect[UUID]:
     return select(OneTimeToken.account_id).where(*_live(token, purpose, now)).scalar_subquery()
 
 
+def is_live(session: Session, token: str, purpose: str, now: datetime) -> bool:
+    """Whether the token could be redeemed now."""
+    return session.scalar(select(OneTimeToken.id).where(*_live(token, purpose, now))) is not None
+
+
 def redeem(session: Session, token: str, purpose: str, now: datetime) -> OneTimeToken | None:
     """Uses a token up, once: what it was, or None when it is not a live one."""
     return session.scalar(

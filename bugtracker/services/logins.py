@@ -84,7 +84,7 @@ def follow_magic_link(ctx: Context) -> TokenPair | Challenge:
     """By mailed token, once. 422 for one that is not live (any more).
 
     Also during a lockout: nobody guesses these tokens, and so the owner is not locked out by
-    whoever tries passwords.
+    whoever tries passwords. A second factor still waits for its end: codes can be guessed.
     """
     token = ctx.body["token"]
     found = credentials.find_by_token(ctx, token, MAGIC_LINK)
@@ -105,13 +105,14 @@ def complete(ctx: Context) -> TokenPair:
         raise _two_factor_invalid()
     attempt = attempts.reserve(ctx, found.id, weight=attempts.CODE_WEIGHT)
     locked = credentials.lock_unchanged(ctx, found)
-    code = ctx.body["code"]
-    kind = second_factor.accept(ctx, attempt, found.id, code, "login.failed")
-    if kind is None or locked is None:
+    # With the account locked it stays as it is, and no code is used up for nothing.
+    if locked is None or not one_time_tokens.is_live(ctx.session, token, CHALLENGE, ctx.now):
+        attempts.record_failure(ctx, attempt, found.id, "login.failed")
         raise _two_factor_invalid()
+    kind = second_factor.accept(ctx, attempt, found.id, ctx.body["code"], "login.failed")
     # Last: a wrong code leaves the challenge for another try.
-    redeemed = one_time_tokens.redeem(ctx.session, token, CHALLENGE, ctx.now)
-    if redeemed is None:
+    redeemed = kind and one_time_tokens.redeem(ctx.session, token, CHALLENGE, ctx.now)
+    if not kind or redeemed is None:
         raise _two_factor_invalid()
     return sessions.start(ctx, locked[0], redeemed.wanted_org_id, {"second_factor": kind})
 

@@ -73,6 +73,8 @@ class TestCodes:
         )
         assert statuses(responses) == {200: 1, 401: len(codes) - 1}
         assert live_sessions(crowded, on.person) == before + 1
+        # The challenge was gone for the others, so their codes are still good.
+        assert on.state()["backup_codes_left"] == len(codes) - 1
         report(requests=len(codes), completed=1, refused=len(codes) - 1)
 
     def test_a_backup_code_starts_one_session(
