@@ -8,7 +8,7 @@ import pytest
 from bugtracker.contract import load_contract
 from bugtracker.queries.audit import FIELDS
 from tests.handlers.test_audit import listed
-from tests.world import Caller, Json, Org, World, refused
+from tests.world import Caller, Json, Org, refused
 
 PARAMETER = load_contract().document["components"]["parameters"]["AuditFilter"]
 
