@@ -33,6 +33,7 @@ HEADER = (
     "project_id",
     "issue_id",
     "request_id",
+    "api_key_id",
     "changes",
 )
 
@@ -108,6 +109,7 @@ def _cells(row: Any) -> list[str]:
         event["project_id"],
         event["issue_id"],
         event["request_id"],
+        event["api_key_id"],
     )
     return [*map(_cell, values), _json_cell(row.changes)]
 

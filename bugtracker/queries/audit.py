@@ -27,6 +27,7 @@ COLUMNS = (
     Event.issue_id,
     Event.changes,
     Event.request_id,
+    Event.api_key_id,
     Event.created_at,
 )
 

@@ -23,6 +23,7 @@ def event(row: Any) -> Json:
         "issue_id": row.issue_id,
         "changes": [_change(field, pair) for field, pair in row.changes.items()],
         "request_id": row.request_id,
+        "api_key_id": row.api_key_id,
         "created_at": row.created_at,
     }
 

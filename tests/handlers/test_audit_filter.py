@@ -8,7 +8,7 @@ import pytest
 from bugtracker.contract import load_contract
 from bugtracker.queries.audit import FIELDS
 from tests.handlers.test_audit import listed
-from tests.world import Caller, Json, Org, refused
+from tests.world import Caller, Json, Org, World, refused
 
 PARAMETER = load_contract().document["components"]["parameters"]["AuditFilter"]
 
@@ -67,7 +67,7 @@ class TestFilter:
             assert [error["code"] for error in problem["errors"]] == ["field"]
 
     def test_sees_nothing_of_another_organisation(
-        self, org: Org, world: Any, project: Json
+        self, org: Org, world: World, project: Json
     ) -> None:
         stranger = world.create_org().owner
         assert listed(stranger, filter=f"project_id=={project['id']}") == []
@@ -79,3 +79,16 @@ class TestFilter:
     def test_the_contract_lists_every_field(self) -> None:
         for name in FIELDS:
             assert f"`{name}`" in PARAMETER["description"]
+
+
+class TestApiKey:
+    def test_is_told_in_the_list_and_in_the_export(self, org: Org, world: World) -> None:
+        key = org.admin.create_api_key("projects.create", "projects.read")
+        with world.with_key(key) as program:
+            assert program.post("/api/projects", json={"name": "By key"}).status_code == 201
+        org.admin.create_project()
+        used = [key["api_key"]["id"], None]
+        found = listed(org.owner, action="project.created", sort="created_at")
+        assert [event["api_key_id"] for event in found] == used
+        lines = exported(org.owner, "action==project.created")
+        assert [line["api_key_id"] for line in lines] == used
