@@ -94,6 +94,7 @@ class Big:
     project: Json
     issue: Json
     person: str
+    modes: tuple[str, ...] = MODES
 
     @property
     def path(self) -> str:
@@ -108,7 +109,7 @@ class Big:
         with self.world.runtime.db.transaction(org_id=self.org.id) as session:
             connection = session.connection().connection.driver_connection
             driver = cast(psycopg.Connection, connection)
-            return [plan_of(driver, sql, parameters, mode) for mode in MODES]
+            return [plan_of(driver, sql, parameters, mode) for mode in self.modes]
 
     def cursor(self, pages: int, **query: Any) -> str:
         """The cursor behind so many full pages."""

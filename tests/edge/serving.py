@@ -47,7 +47,8 @@ class Inner:
             "query": scope["query_string"].decode("latin-1"),
             "headers": [[n.decode(), v.decode("latin-1")] for n, v in scope["headers"]],
             "body": body.decode("latin-1"),
-            "state": dict(scope["state"]),
+            # But for the method: HEAD is answered as GET.
+            "state": {k: v for k, v in scope["state"].items() if k != "is_head"},
         }
         self.requests.append(seen)
         await self._answer(scope, receive, send, json.dumps(seen).encode())

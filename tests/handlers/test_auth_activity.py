@@ -66,7 +66,8 @@ class TestListMyActivity:
         ]
         assert {entry["org_id"] for entry in entries[:4]} == {str(org.id)}
         assert entries[0]["details"] == [{"field": "revoked_reason", "old": None, "new": "logout"}]
-        assert entries[1]["details"] == entries[2]["details"] == []
+        assert entries[1]["details"] == [{"field": "by", "old": None, "new": "password"}]
+        assert entries[2]["details"] == []
         times = [entry["created_at"] for entry in entries]
         assert times == sorted(times, reverse=True)
 

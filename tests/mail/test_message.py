@@ -17,6 +17,7 @@ VALUES = {
     "base_url": "https://tracker.example",
     "endpoint": "https://tracker.example/api/auth/verify-email",
     "hours": "24",
+    "days": "7",
     "minutes": "60",
     "link": LINK,
     "token": "abc",
@@ -25,6 +26,9 @@ VALUES = {
     "device": "Firefox on Linux",
     "ip": "198.51.100.7",
     "time": "2026-11-20 14:31 UTC",
+    "sender": "ada",
+    "organisation": "Analytical Engines",
+    "role": "developer",
 }
 LOCALES = sorted(directory.name for directory in TEMPLATES.iterdir())
 KINDS = sorted(name.removeprefix("mail.") for name in JOBS if name.startswith("mail."))
@@ -147,7 +151,7 @@ class TestInjection:
         assert "username ada Bcc: eve@example.com Hi with" in part(message, "plain")
 
     @pytest.mark.parametrize("kind", KINDS)
-    @pytest.mark.parametrize("name", ["username", "device"])
+    @pytest.mark.parametrize("name", ["username", "device", "sender", "organisation"])
     def test_no_kind_of_mail_lets_a_name_in_between(self, kind: str, name: str) -> None:
         message = mail(kind=kind, **{name: "x\r\nBcc: eve@example.com\r\n\r\n<b>Hi</b>"})
         assert {header.lower() for header in message} == HEADERS
