@@ -67,7 +67,7 @@ PAGING: dict[str, Value] = {"limit": 1, "cursor": next_cursor}
 
 AUDIT_FILTERS: dict[str, Value] = {
     "action": "issue.*,comment.created", "actor": "me", "resource_type": "issue",
-    "resource_id": lambda scene, _: scene.paths["issue_id"],
+    "resource_id": lambda scene, _: scene.paths["issue_id"], "filter": "resource_type==comment",
     "created_after": "2999-01-01T00:00:00Z", "created_before": "2001-01-01T00:00:00+01:00",
 }  # fmt: skip
 
