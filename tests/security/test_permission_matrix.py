@@ -10,7 +10,7 @@ import pytest
 from bugtracker.contract import Contract, Operation
 from bugtracker.models.organisation import Role
 from tests.security import matrix_organisations as organisations
-from tests.world import Caller, Json, Org, World, made, refused, without_id
+from tests.world import Caller, Json, Org, World, refused
 
 # The permission matrix of the requirements (T12), as it stands there. A reporter or assignee is
 # the caller in relation to that one issue. Its last rows are of the table of permissions by role.
@@ -196,11 +196,6 @@ def everything(t: Things) -> list[Try]:
     return [*reads(t), *writes(t), *managing(t), *archiving(t)]
 
 
-def names_something(contract: Contract, attempt: Try) -> bool:
-    """Whether its path has the id of a thing, which may be another organisation's."""
-    return "{" in contract.operations[attempt.operation].path
-
-
 def ask(client: httpx.Client, contract: Contract, attempt: Try) -> httpx.Response:
     operation = contract.operations[attempt.operation]
     headers = {"If-Match": "*"} if "428" in operation.raw["responses"] else {}
@@ -297,58 +292,3 @@ class TestWithoutOrganisation:
             response = ask(loner.http, contract, attempt)
             refused(response, 403, "organisation_required")
         assert loner.get("/api/auth/me").status_code == 200
-
-
-class TestAnotherOrganisation:
-    @pytest.mark.parametrize("role", ROLES)
-    def test_what_is_theirs_is_like_what_is_missing(
-        self, world: World, org: Org, contract: Contract, role: Role
-    ) -> None:
-        t = things(org, org.owner, "none")
-        theirs = [attempt for attempt in reads(t) if names_something(contract, attempt)]
-        before = [ask(org.owner.http, contract, attempt).json() for attempt in theirs]
-        stranger = world.create_org().caller(role)
-        nothing = Things(*(str(uuid4()) for _ in range(3)), t.developer, str(uuid4()))
-        pairs = zip(everything(t), everything(nothing), strict=True)
-        for foreign, missing in pairs:
-            if not names_something(contract, foreign):
-                continue
-            answers = [ask(stranger.http, contract, a) for a in (foreign, missing)]
-            codes = [answer.status_code for answer in answers]
-            expected = 403 if self._is_denied(foreign, role) else 404
-            assert codes == [expected, expected], foreign
-            one, other = (without_id(answer.json()) for answer in answers)
-            assert one == other
-        assert [ask(org.owner.http, contract, a).json() for a in theirs] == before
-
-    def _is_denied(self, attempt: Try, role: Role) -> bool:
-        """Whether the role may not do this to anything, whoever made it."""
-        relations = (*RELATIONS, "self")
-        return not any(allowed(attempt.action, role, relation) for relation in relations)
-
-    def test_a_key_does_not_reach_across(self, world: World, org: Org) -> None:
-        issue = org.owner.create_issue(org.owner.create_project(key="FAR"))
-        stranger = world.create_org().owner
-        for path in (
-            "/api/issues/FAR-1",
-            "/api/issues/FAR-1/comments",
-            "/api/issues/FAR-1/history",
-        ):
-            refused(stranger.get(path), 404, "resource_not_found")
-        assert org.owner.get("/api/issues/FAR-1").json() == issue
-
-    def test_its_people_cannot_be_assigned(self, world: World, org: Org) -> None:
-        issue = org.owner.create_issue(org.owner.create_project())
-        stranger = world.create_org().developer
-        body = {"assignee_id": str(stranger.id)}
-        refused(org.owner.patch(f"/api/issues/{issue['id']}", body), 422, "assignee_invalid")
-
-    def test_one_person_has_one_role_in_each(self, world: World, org: Org) -> None:
-        other = world.create_org()
-        person = org.auditor
-        world.join(person.id, other.id, "owner")
-        _, token = world.open_session(person.id, other.id)
-        with world.client(Authorization=f"Bearer {token}") as there:
-            made(there.post("/api/projects", json={"name": "There"}))
-        refused(person.post("/api/projects", {"name": "Here"}), 403, "permission_denied")
-        assert person.get("/api/projects").json()["items"] == []
