@@ -25,9 +25,9 @@ class Scene:
         return operation.path.format(**self.paths)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scene(world: World) -> Scene:
-    """The scene, seen by the admin who made it."""
+    """The scene, seen by the admin who made it. No test here changes anything in it."""
     org = world.create_org()
     caller = org.admin
     world.open_session(caller.id, org.id)
