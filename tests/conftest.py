@@ -3,6 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -48,26 +49,45 @@ def cluster(shared_directory: Path) -> Iterator[Cluster]:
         yield running
 
 
-@pytest.fixture(scope="session")
-def database(cluster: Cluster, shared_directory: Path) -> Iterator[str]:
-    """The name of this process's own database."""
-    name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{uuid4().hex[:8]}"
+@contextmanager
+def cloned_database(cluster: Cluster, shared_directory: Path, name: str) -> Iterator[str]:
+    """A migrated database of this name, until the block is left."""
     with (shared_directory / "template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         cluster.clone_database(TEMPLATE, name)
     yield name
     cluster.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def database(cluster: Cluster, shared_directory: Path) -> Iterator[str]:
+    """The name of this process's own database."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    with cloned_database(cluster, shared_directory, f"test_{worker}_{uuid4().hex[:8]}") as name:
+        yield name
 
 
 @pytest.fixture
 def own_database(cluster: Cluster, shared_directory: Path) -> Iterator[str]:
     """The name of a migrated database for one test alone, to be broken at will."""
-    name = f"own_{uuid4().hex}"
-    with (shared_directory / "template.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        cluster.clone_database(TEMPLATE, name)
-    yield name
-    cluster.drop_database(name)
+    with cloned_database(cluster, shared_directory, f"own_{uuid4().hex}") as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def empty_world(
+    cluster: Cluster, shared_directory: Path, settings: Settings, contract: Contract
+) -> Iterator[World]:
+    """A world in which a module's tests are alone, so that they know what is in every table."""
+    with cloned_database(cluster, shared_directory, f"empty_{uuid4().hex}") as name:
+        urls = {"database_url": SecretStr(cluster.api_url(name))}
+        urls |= {"owner_database_url": SecretStr(cluster.owner_url(name))}
+        runtime = create_runtime(settings.model_copy(update=urls))
+        with serve(create_app(runtime, contract)) as running:
+            world = World(runtime, running.url, Conformance(contract))
+            yield world
+            world.close()
+        runtime.db.close()
 
 
 @pytest.fixture(scope="session")

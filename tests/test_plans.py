@@ -89,12 +89,15 @@ class Big:
     """An organisation with a big project, beside others."""
 
     world: World
-    settings: Settings
     org: Org
     project: Json
     issue: Json
     person: str
     modes: tuple[str, ...] = MODES
+
+    @property
+    def settings(self) -> Settings:
+        return self.world.runtime.settings
 
     @property
     def path(self) -> str:
@@ -128,9 +131,10 @@ def _fill(world: World, org: Org, project: Json, count: int) -> None:
             session.execute(text(statement), values)
 
 
-def _fill_around(admin_url: str) -> None:
+def _fill_around(world: World, cluster: Cluster) -> None:
     """Many small tenants, and up-to-date statistics."""
-    engine = create_engine(admin_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    url = cluster.admin_url(world.runtime.db.engine.url.database or "")
+    engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         for statement in SMALL_TENANTS:
             connection.execute(text(statement))
@@ -140,7 +144,8 @@ def _fill_around(admin_url: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def big(world: World, settings: Settings, cluster: Cluster, database: str) -> Big:
+def big(empty_world: World, cluster: Cluster) -> Big:
+    world = empty_world
     for _ in range(3):
         other = world.create_org()
         _fill(world, other, other.manager.create_project(), 1500)
@@ -148,10 +153,10 @@ def big(world: World, settings: Settings, cluster: Cluster, database: str) -> Bi
     _fill(world, org, org.manager.create_project(), 1000)
     project = org.manager.create_project()
     _fill(world, org, project, ISSUES)
-    _fill_around(cluster.admin_url(database))
+    _fill_around(world, cluster)
     path = f"/api/projects/{project['id']}/issues"
     issue = org.member.get(path, params={"limit": 1}).json()["items"][0]
-    return Big(world, settings, org, project, issue, issue["assignee_id"])
+    return Big(world, org, project, issue, issue["assignee_id"])
 
 
 def assert_walks_an_index(plan: Plan, about: object, most: int = 4 * LIMIT) -> None:

@@ -3,8 +3,6 @@
 Beside other organisations, as :mod:`tests.test_plans`, whose fixtures it uses.
 """
 
-import statistics
-import time
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +10,6 @@ import pytest
 from sqlalchemy import text
 
 from bugtracker.embedded import Cluster
-from bugtracker.settings import Settings
 from tests.test_plans import LIMIT, Big, _fill, _fill_around, assert_walks_an_index
 from tests.world import Json, World
 
@@ -22,8 +19,9 @@ PATH = "/api/issues"
 
 
 @pytest.fixture(scope="module")
-def big(world: World, settings: Settings, cluster: Cluster, database: str) -> Big:
+def big(empty_world: World, cluster: Cluster) -> Big:
     """An organisation whose issues are spread over its projects, beside three others."""
+    world = empty_world
     for _ in range(3):
         other = world.create_org()
         _fill(world, other, other.manager.create_project(), 1500)
@@ -31,12 +29,12 @@ def big(world: World, settings: Settings, cluster: Cluster, database: str) -> Bi
     projects = [org.manager.create_project() for _ in range(PROJECTS)]
     for project in projects:
         _fill(world, org, project, 2000)
-    _fill_around(cluster.admin_url(database))
+    _fill_around(world, cluster)
     issue = org.member.get(PATH, params={"limit": 1}).json()["items"][0]
     # Not the generic plans: made for an average organisation, they sort the few issues of one.
     # PostgreSQL takes them only where they are expected to cost less, and here they cost more.
     modes = ("force_custom_plan",)
-    return Big(world, settings, org, projects[0], issue, issue["assignee_id"], modes)
+    return Big(world, org, projects[0], issue, issue["assignee_id"], modes)
 
 
 def username(big: Big) -> str:
@@ -106,26 +104,5 @@ class TestListAllIssues:
 
     def test_one_persons_issues_cost_no_more_than_there_are(self, big: Big) -> None:
         for plan in big.plans(PATH, filter=f"assignee=={username(big)}"):
-            assert plan.rows_read <= 20_000 // 49 + LIMIT, plan
-
-
-class TestSpeed:
-    # Measured beside seven other jobs: 0.8 to 1.0 times; a filter that fits an index finds less.
-    def test_a_filtered_list_takes_about_as_long_as_the_plain_one(self, big: Big) -> None:
-        filters = [
-            "status==open;created_at>=-300d",
-            f"assignee=={big.person}",
-            f"project=={big.project['key']};priority>=medium",
-            "status=in=(open,reopened);priority>=high;created_at>=2020-01-01",
-        ]
-        queries: list[Json] = [{}, *({"filter": each} for each in filters)]
-        seconds: list[list[float]] = [[] for _ in queries]
-        for _ in range(60):
-            for query, taken in zip(queries, seconds, strict=True):
-                start = time.perf_counter()
-                assert big.org.member.get(PATH, params=query).status_code == 200
-                taken.append(time.perf_counter() - start)
-        plain, *filtered = (statistics.median(taken) for taken in seconds)
-        ratios = dict(zip(filters, (taken / plain for taken in filtered), strict=True))
-        print({name: round(ratio, 2) for name, ratio in ratios.items()})
-        assert max(ratios.values()) <= 1.5, ratios
+            # As people join while it is filled, somebody may have twice their share.
+            assert plan.rows_read <= 2 * (20_000 // 49) + LIMIT, plan
