@@ -135,7 +135,7 @@ def _fill_around(admin_url: str) -> None:
         for statement in SMALL_TENANTS:
             connection.execute(text(statement))
         connection.execute(
-            text("VACUUM ANALYZE projects, issues, comments, events, issue_documents")
+            text("VACUUM ANALYZE projects, issues, comments, events, issue_documents, comment_documents")
         )
 
 
