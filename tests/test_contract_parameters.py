@@ -95,6 +95,7 @@ EFFECTS: dict[str, dict[str, Value]] = {
     "list_issue_history": {**PAGING, "sort": "-created_at"},
     "list_comments": {**PAGING, "page": 1, "sort": "-created_at", "render": "html"},
     "get_comment": {"render": "html"},
+    "search": {**PAGING, "q": "flood", "type": "issue", "archived": "true"},
     "list_sessions": PAGING,
     "list_my_activity": PAGING,
     "list_api_keys": {**PAGING, "status": "revoked"},
