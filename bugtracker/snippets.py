@@ -34,7 +34,7 @@ def has_marks(text: str) -> bool:
 
 
 def with_words(text: str, words: str) -> list[Segment]:
-    """The segments of a text in which words, in any case and also within others, are highlighted."""
+    """The segments of a text with the words highlighted, in any case and within others, too."""
     wanted = sorted(set(words.split()), key=len, reverse=True)
     pieces = re.split(f"({'|'.join(map(re.escape, wanted))})", text, flags=re.IGNORECASE)
     return _short(Segment(piece, n % 2 == 1) for n, piece in enumerate(pieces))

@@ -53,11 +53,14 @@ PERMISSIONS: dict[Kind, str] = {
 MOST_RANKED = 1000
 """So many issues and so many comments are ranked, the newest; as in the contract."""
 
+HIGHLIGHTED = 5000
+"""Characters of a text that are looked through for words; an imported one may have more."""
+
 EXACTLY = 1_000_000
 # By the steps of matching.relevance. A title that has the word once is at 0.61, a comment at 0.12.
 STEPS = {4: 950_000, 3: 800_000, 2: 600_000, 1: 300_000}
 
-_ENGLISH = literal_column("'english'::regconfig")
+_ENGLISH: ColumnElement[Any] = literal_column("'english'::regconfig")
 _ID = PgUUID(as_uuid=True)
 _HEADLINE = f'StartSel="{BEGIN}", StopSel="{END}", MaxWords=35, MinWords=15'
 
@@ -81,7 +84,7 @@ def listed(ctx: Context) -> tuple[Rows, Sorts]:
         .group_by(found.c.type, found.c.id)
         .subquery("hits")
     )
-    # One number for the order, so that one comparison finds the next page: the score, then the type.
+    # One number for the order, so that one comparison finds the next page: score, then type.
     order = hits.c.score * len(KINDS) - type_coerce(hits.c.type, Integer)
     sorts = Sorts({"relevance": Sort(order)}, hits.c.id, "-relevance")
     return select(hits.c.type, hits.c.id, hits.c.score), sorts
@@ -187,7 +190,9 @@ def _details(ctx: Context, kind: Any, id_: Any) -> Rows:
             Issue.id.label("issue_id"),
             Issue.number,
             Issue.title,
-            _headline(query, func.coalesce(Comment.content, Issue.description)).label("text_marked"),
+            _headline(query, func.coalesce(Comment.content, Issue.description)).label(
+                "text_marked"
+            ),
             _headline(query, Issue.title).label("title_marked"),
             USERNAME.label("username"),
             NAME.label("name"),
@@ -196,9 +201,7 @@ def _details(ctx: Context, kind: Any, id_: Any) -> Rows:
         .outerjoin(Comment, and_(is_["comment"], Comment.org_id == ctx.org_id, Comment.id == id_))
         .outerjoin(Issue, and_(Issue.org_id == ctx.org_id, Issue.id == issue_id))
         .outerjoin(Project, and_(Project.org_id == ctx.org_id, Project.id == project_id))
-        .outerjoin(
-            Member, and_(is_["user"], Member.org_id == ctx.org_id, Member.user_id == id_)
-        )
+        .outerjoin(Member, and_(is_["user"], Member.org_id == ctx.org_id, Member.user_id == id_))
         .outerjoin(Account, has_account())
     )
 
@@ -206,5 +209,5 @@ def _details(ctx: Context, kind: Any, id_: Any) -> Rows:
 def _headline(query: str, text: SQLColumnExpression[Any]) -> ColumnElement[str]:
     """The part of a text that fits best; what is to be highlighted is between BEGIN and END."""
     # Nobody can write a mark: those in the text are taken out.
-    clean = func.translate(text, BEGIN + END, "")
+    clean = func.translate(func.left(text, HIGHLIGHTED), BEGIN + END, "")
     return func.ts_headline(_ENGLISH, clean, func.any_word_of(query), _HEADLINE)

@@ -73,7 +73,9 @@ def listed(ctx: Context) -> tuple[Rows, Sorts]:
     if search is None:
         return statement, SORTS
     by_relevance = {**SORTS.by, "relevance": Sort(relevance(TEXTS, search))}
-    return statement.where(matches(TEXTS, search)), Sorts(by_relevance, SORTS.identity, "-relevance")
+    return statement.where(matches(TEXTS, search)), Sorts(
+        by_relevance, SORTS.identity, "-relevance"
+    )
 
 
 def _all(ctx: Context) -> Rows:

@@ -37,7 +37,9 @@ def _comment(row: Any, words: str) -> tuple[str, list[Segment]]:  # noqa: ARG001
 
 
 def _project(row: Any, words: str) -> tuple[str, list[Segment]]:
-    return row.project_name, _line((row.project_key, row.project_name, row.project_description), words)
+    return row.project_name, _line(
+        (row.project_key, row.project_name, row.project_description), words
+    )
 
 
 def _person(row: Any, words: str) -> tuple[str, list[Segment]]:

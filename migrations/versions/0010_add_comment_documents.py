@@ -38,7 +38,8 @@ $$;
 CREATE FUNCTION document_new_comments() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO comment_documents (org_id, project_id, comment_id, document)
-    SELECT c.org_id, i.project_id, c.id, issue_scope(c.org_id, i.project_id) || comment_text(c.content)
+    SELECT c.org_id, i.project_id, c.id,
+           issue_scope(c.org_id, i.project_id) || comment_text(c.content)
     FROM added c JOIN issues i ON i.org_id = c.org_id AND i.id = c.issue_id;
     RETURN NULL;
 END $$;
@@ -95,8 +96,8 @@ LANGUAGE sql STABLE SECURITY DEFINER ROWS 100 SET search_path = public, pg_temp 
     ), newest AS MATERIALIZED (
         SELECT issue_id FROM (
             SELECT d.issue_id FROM q, issue_documents d
-            WHERE d.document @@ (q.words
-                  && format('''o:%s''', nullif(current_setting('app.org_id', true), '')::uuid)::tsquery)
+            WHERE d.document @@ (q.words && format(
+                  '''o:%s''', nullif(current_setting('app.org_id', true), '')::uuid)::tsquery)
               AND d.org_id = nullif(current_setting('app.org_id', true), '')::uuid
               AND d.project_id <> ALL (p_without)
             OFFSET 0
@@ -109,8 +110,8 @@ LANGUAGE sql STABLE SECURITY DEFINER ROWS 100 SET search_path = public, pg_temp 
         AND d.issue_id = newest.issue_id
 $$;
 COMMENT ON FUNCTION search_newest_issues IS
-    'The newest issues of the current organisation that match a web-search query by their own text, '
-    'outside some projects, with their relevance in millionths. About the role: see search_issues.';
+    'The newest issues of the current organisation that match a web-search query by their own '
+    'text, outside some projects, with their relevance in millionths. About the role: see search_issues.';
 
 CREATE FUNCTION search_newest_comments(p_query text, p_without uuid[], p_most integer)
 RETURNS TABLE (id uuid, rank integer)
@@ -121,8 +122,8 @@ LANGUAGE sql STABLE SECURITY DEFINER ROWS 100 SET search_path = public, pg_temp 
     ), newest AS MATERIALIZED (
         SELECT comment_id FROM (
             SELECT d.comment_id FROM q, comment_documents d
-            WHERE d.document @@ (q.words
-                  && format('''o:%s''', nullif(current_setting('app.org_id', true), '')::uuid)::tsquery)
+            WHERE d.document @@ (q.words && format(
+                  '''o:%s''', nullif(current_setting('app.org_id', true), '')::uuid)::tsquery)
               AND d.org_id = nullif(current_setting('app.org_id', true), '')::uuid
               AND d.project_id <> ALL (p_without)
             OFFSET 0
