@@ -35,12 +35,14 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT setweight(to_tsvector('english', content), 'C')
 $$;
 
+-- Not a join: its plan would be kept from when there was one comment, for the import of thousands.
 CREATE FUNCTION document_new_comments() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO comment_documents (org_id, project_id, comment_id, document)
-    SELECT c.org_id, i.project_id, c.id,
-           issue_scope(c.org_id, i.project_id) || comment_text(c.content)
-    FROM added c JOIN issues i ON i.org_id = c.org_id AND i.id = c.issue_id;
+    SELECT org_id, project_id, id, issue_scope(org_id, project_id) || comment_text(content)
+    FROM (SELECT c.*, (SELECT i.project_id FROM issues i
+                       WHERE i.org_id = c.org_id AND i.id = c.issue_id) AS project_id
+          FROM added c OFFSET 0) placed;
     RETURN NULL;
 END $$;
 
@@ -111,7 +113,8 @@ LANGUAGE sql STABLE SECURITY DEFINER ROWS 100 SET search_path = public, pg_temp 
 $$;
 COMMENT ON FUNCTION search_newest_issues IS
     'The newest issues of the current organisation that match a web-search query by their own '
-    'text, outside some projects, with their relevance in millionths. About the role: see search_issues.';
+    'text, outside some projects, with their relevance in millionths. '
+    'About the role: see search_issues.';
 
 CREATE FUNCTION search_newest_comments(p_query text, p_without uuid[], p_most integer)
 RETURNS TABLE (id uuid, rank integer)
