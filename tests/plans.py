@@ -13,7 +13,7 @@ from psycopg.sql import Literal
 PARAMETER = re.compile(r"%\((\w+)\)s")
 MODES = ("force_custom_plan", "force_generic_plan")
 _NUMBERS = count(1)
-BIG_TABLES = {"issues", "comments", "events", "issue_documents"}
+BIG_TABLES = {"issues", "comments", "events", "issue_documents", "comment_documents"}
 
 
 TOLD = ("Node Type", "Relation Name", "Index Name", "Index Cond", "Filter", "Actual Rows")

@@ -79,6 +79,7 @@ def bounds_missing(schema: Any) -> set[str]:
     needed = {
         "string": {"maxLength"},
         "integer": {"minimum", "maximum", "format"},
+        "number": {"minimum", "maximum", "format"},
         "array": {"maxItems", "items"},
         "object": {"additionalProperties", "properties", "description"},
         "boolean": set(),

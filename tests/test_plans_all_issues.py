@@ -3,19 +3,29 @@
 Beside other organisations, as :mod:`tests.test_plans`, whose fixtures it uses.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
 from bugtracker.embedded import Cluster
-from tests.test_plans import LIMIT, Big, _fill, _fill_around, assert_walks_an_index
+from bugtracker.importing.bulk import lift_timeouts
+from tests.plans import MODES, Plan
+from tests.test_plans import LIMIT, Big, _fill, _fill_around, assert_walks_an_index, plan_within
 from tests.world import Json, World
 
 PROJECTS = 10
 SORTS = ("created_at", "updated_at", "priority", "status", "due_date")
 PATH = "/api/issues"
+
+# Each word of the thousand is in 40 comments, "remark" in all of them.
+COMMENTS = """
+    INSERT INTO comments (org_id, id, issue_id, author_id, content, created_at, updated_at, version)
+    SELECT org_id, gen_random_uuid(), id, reporter_id,
+           'A remark on word' || (number + n * 500) % 1000, created_at, created_at, 1
+    FROM issues, generate_series(1, 2) n WHERE org_id = :org
+    """
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +39,9 @@ def big(empty_world: World, cluster: Cluster) -> Big:
     projects = [org.manager.create_project() for _ in range(PROJECTS)]
     for project in projects:
         _fill(world, org, project, 2000)
+    with world.runtime.db.transaction(org_id=org.id) as session:
+        lift_timeouts(session)
+        session.execute(text(COMMENTS), {"org": org.id})
     _fill_around(world, cluster)
     issue = org.member.get(PATH, params={"limit": 1}).json()["items"][0]
     # Not the generic plans: made for an average organisation, they sort the few issues of one.
@@ -106,3 +119,47 @@ class TestListAllIssues:
         for plan in big.plans(PATH, filter=f"assignee=={username(big)}"):
             # As people join while it is filled, somebody may have twice their share.
             assert plan.rows_read <= 2 * (20_000 // 49) + LIMIT, plan
+
+
+class TestSearchEverything:
+    """The functions that find, and what is read of what they found."""
+
+    FUNCTIONS: ClassVar = {"search_newest_issues": "issue", "search_newest_comments": "comment"}
+
+    def _plan(self, big: Big, function: str, words: str, mode: str) -> Plan:
+        values = {"p_query::text": words, "p_without::uuid[]": [], "p_most::integer": 1000}
+        return plan_within(big, function, values, mode)
+
+    def test_words_are_found_by_the_gin_index(self, big: Big) -> None:
+        for function, thing in self.FUNCTIONS.items():
+            for words in (
+                "word77",
+                "leak",
+                "remark",
+                "seldom",
+                "remark word77",
+                '"a leak"',
+                "-leak",
+            ):
+                for mode in MODES:
+                    plan = self._plan(big, function, words, mode)
+                    assert f"{thing}_documents_document_idx" in plan.indexes, (mode, plan)
+                    assert plan.read_whole == set(), (mode, plan)
+
+    def test_what_is_rare_or_missing_reads_hardly_anything(self, big: Big) -> None:
+        for function in self.FUNCTIONS:
+            for mode in MODES:
+                # Twice: to find the newest, and to rank them.
+                assert self._plan(big, function, "word77", mode).rows_read <= 2 * 40
+                assert self._plan(big, function, "seldom", mode).rows_read == 0
+
+    def test_a_word_of_all_is_ranked_in_a_thousand_only(self, big: Big) -> None:
+        for function, words in zip(self.FUNCTIONS, ("leak", "remark"), strict=True):
+            for mode in MODES:
+                assert self._plan(big, function, words, mode).root["Actual Rows"] == 1000
+
+    def test_of_what_is_found_only_the_page_is_read(self, big: Big) -> None:
+        for words in ("leak", "remark", "word77"):
+            for plan in big.plans("/api/search", q=words, limit=LIMIT):
+                assert plan.read_whole == set(), (words, plan)
+                assert plan.rows_read <= 2 * LIMIT, (words, plan)

@@ -59,12 +59,15 @@ class Reads:
         "/api/issues/{issue}/comments?page=1",
         "/api/issues?page=1&filter=title==*leak*",
     )
+    # The order, then what is shown.
+    SEARCHES = ("/api/search?q=leak&limit=100", "/api/search?q=project", "/api/search?q={key}")
     EMPTY = (
         "/api/projects/{project}/issues?search=nothing",
         "/api/projects/{project}/issues?status=closed",
         "/api/projects/{project}/issues?status=closed&page=1",
         "/api/projects/{project}/issues?page=99",
         "/api/issues/{issue}/comments?page=99",
+        "/api/search?q=nothing",
     )
     ITEMS = (
         "/api/projects/{project}",
@@ -89,14 +92,14 @@ class TestReading:
             "org": str(org.id),
         }
         counts = {}
-        for path in (*Reads.LISTS, *Reads.NUMBERED, *Reads.EMPTY, *Reads.ITEMS):
+        for path in (*Reads.LISTS, *Reads.NUMBERED, *Reads.SEARCHES, *Reads.EMPTY, *Reads.ITEMS):
             with recorded(runtime.db.engine) as statements:
                 response = org.admin.get(path.format(**ids))
             assert response.status_code == 200, response.text
             counts[path] = len(statements)
         for path in Reads.LISTS:
             assert counts[path] == LIST, path
-        for path in Reads.NUMBERED:
+        for path in Reads.NUMBERED + Reads.SEARCHES:
             assert counts[path] == PAGE, path
         for path in Reads.ITEMS:
             assert counts[path] == ITEM, path

@@ -186,6 +186,8 @@ class TestCatalogue:
             "note_api_key_use",
             "organisation_by_slug",
             "search_issues",
+            "search_newest_issues",
+            "search_newest_comments",
             "number_events",
             "invitation_by_token",
             "is_member_anywhere",

@@ -13,7 +13,7 @@ from bugtracker.models.api_key import ApiKey
 from bugtracker.models.attempts import LoginAttempts
 from bugtracker.models.audit import EventCommitment, EventSeal
 from bugtracker.models.base import Base
-from bugtracker.models.comment import Comment
+from bugtracker.models.comment import Comment, CommentDocument
 from bugtracker.models.event import Event
 from bugtracker.models.idempotency import IdempotencyKey
 from bugtracker.models.invitation import Invitation
@@ -28,6 +28,7 @@ __all__ = [
     "BackupCode",
     "Base",
     "Comment",
+    "CommentDocument",
     "Credential",
     "Event",
     "EventCommitment",

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from sqlalchemy import ForeignKeyConstraint, Index, Text
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bugtracker.models.base import Base, Versioned
@@ -26,3 +27,20 @@ class Comment(Versioned, Base):
     issue_id: Mapped[UUID]
     author_id: Mapped[UUID]
     content: Mapped[str] = mapped_column(Text)
+
+
+class CommentDocument(Base):
+    """What search sees of a comment by itself. Written by database triggers only."""
+
+    __tablename__ = "comment_documents"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["org_id", "comment_id"], ["comments.org_id", "comments.id"], ondelete="CASCADE"
+        ),
+        Index("comment_documents_document_idx", "document", postgresql_using="gin"),
+    )
+
+    org_id: Mapped[UUID] = mapped_column(primary_key=True)
+    comment_id: Mapped[UUID] = mapped_column(primary_key=True)
+    project_id: Mapped[UUID]
+    document: Mapped[str] = mapped_column(TSVECTOR)

@@ -1,15 +1,15 @@
 """Reading the people of an organisation."""
 
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, func, select, true
 
 from bugtracker.context import Context
 from bugtracker.db import Rows
 from bugtracker.models import Account, Member
 from bugtracker.models.organisation import ROLES
 from bugtracker.paging import Sort, Sorts, last_time_sort, time_sort
+from bugtracker.queries.matching import matches, relevance
 from bugtracker.queries.people import NAME, USERNAME, has_account
 from bugtracker.rsql import Field, Fields, filtered, kinds
 from bugtracker.security.permissions import Relations, authorise, may
@@ -18,6 +18,10 @@ VERIFIED: ColumnElement[bool] = Account.verified_at.is_not(None)
 IS_ACTIVE: ColumnElement[bool] = and_(
     Member.removed_at.is_(None), func.coalesce(Account.is_active, true())
 )
+
+# An organisation has few enough people to look at each: there is no index to keep.
+TEXTS = (USERNAME, NAME, Account.email)
+"""What people are searched by."""
 
 FIELDS: Fields = {
     "username": Field(USERNAME, kinds.Text()),
@@ -68,8 +72,10 @@ def listed(ctx: Context) -> tuple[Rows, Sorts]:
     search = ctx.query["search"]
     if search is None:
         return statement, SORTS
-    by_relevance = {**SORTS.by, "relevance": Sort(_relevance(search))}
-    return statement.where(_matches(search)), Sorts(by_relevance, SORTS.identity, "-relevance")
+    by_relevance = {**SORTS.by, "relevance": Sort(relevance(TEXTS, search))}
+    return statement.where(matches(TEXTS, search)), Sorts(
+        by_relevance, SORTS.identity, "-relevance"
+    )
 
 
 def _all(ctx: Context) -> Rows:
@@ -102,30 +108,3 @@ def _present(ctx: Context) -> list[ColumnElement[bool]]:
         return [Member.removed_at.is_(None)]
     authorise(ctx.principal, "users.restore", Relations())
     return [Member.removed_at.is_not(None)] if removed == "only" else []
-
-
-# An organisation has few enough people to look at each: there is no index to keep.
-
-
-def _texts() -> list[Any]:
-    return [func.lower(text) for text in (USERNAME, NAME, Account.email)]
-
-
-def _matches(search: str) -> ColumnElement[bool]:
-    """Each word is somewhere in the username, the name or the address."""
-    words = search.lower().split()
-    return and_(
-        *(or_(*(text.contains(word, autoescape=True) for text in _texts())) for word in words)
-    )
-
-
-def _relevance(search: str) -> ColumnElement[int]:
-    """4 for one of the three as it is, 3 for the beginning of one, 2 for that of a word in one,
-    1 for anything else."""
-    whole = " ".join(search.lower().split())
-    return case(
-        (or_(*(text == whole for text in _texts())), 4),
-        (or_(*(text.startswith(whole, autoescape=True) for text in _texts())), 3),
-        (or_(*(text.contains(" " + whole, autoescape=True) for text in _texts())), 2),
-        else_=1,
-    )

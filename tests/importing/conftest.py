@@ -68,7 +68,15 @@ class Target:
 
     def counts(self) -> tuple[int, ...]:
         """Rows per table."""
-        tables = ("projects", "members", "issues", "comments", "events", "issue_documents")
+        tables = (
+            "projects",
+            "members",
+            "issues",
+            "comments",
+            "events",
+            "issue_documents",
+            "comment_documents",
+        )
         return tuple(self.rows(f"SELECT count(*) AS n FROM {table}")[0]["n"] for table in tables)
 
 
