@@ -78,6 +78,23 @@ class Database:
         finally:
             session.close()
 
+    @contextmanager
+    def snapshot(
+        self, *, org_id: UUID | None = None, account_id: UUID | None = None
+    ) -> Iterator[Session]:
+        """A tenant as it is at one moment, however long reading takes; nothing can be written."""
+        session = self.session(org_id=org_id, account_id=account_id)
+        try:
+            session.connection(
+                execution_options={
+                    "isolation_level": "REPEATABLE READ",
+                    "postgresql_readonly": True,
+                }
+            )
+            yield session
+        finally:
+            session.close()
+
     def session(self, *, org_id: UUID | None = None, account_id: UUID | None = None) -> Session:
         """A session whose transactions each begin with the tenant set. The caller ends it."""
         session = Session(
