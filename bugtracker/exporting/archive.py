@@ -1,8 +1,9 @@
 """The ZIP: JSON files written row by row, and a manifest that says what they are."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import IO, Any, Protocol
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
@@ -70,11 +71,8 @@ def write(
     target: Any = output
     with ZipFile(target, "w", ZIP_DEFLATED) as archive:
         for file in files:
-            records = 0
             with _open(archive, file.name, now) as entry:
-                for size in _write_file(entry, session, file):
-                    records += size
-                    progress(written + records)
+                records = _write_file(entry, session, file, partial(_add, progress, written))
             written += records
             listed.append({"name": file.name, "about": file.about, "records": records})
         with _open(archive, MANIFEST, now) as entry:
@@ -90,20 +88,22 @@ def _open(archive: ZipFile, name: str, now: datetime) -> IO[bytes]:
     return archive.open(info, "w", force_zip64=True)
 
 
-def _write_file(entry: IO[bytes], session: Session, file: File) -> Iterator[int]:
-    """Writes a file; yields the number of records of each batch that was written."""
-    between = b""
+def _add(progress: Progress, before: int, records: int) -> None:
+    progress(before + records)
+
+
+def _write_file(entry: IO[bytes], session: Session, file: File, progress: Progress) -> int:
+    """Writes a file; returns how many records it has."""
+    records, between = 0, b""
     if not file.single:
         entry.write(b"[\n")
-    for rows in _batches(session, file.statement):
-        records = [orjson.dumps(file.serialise(row), option=OPTIONS) for row in rows]
-        entry.write(between + b",\n".join(records))
-        between = b",\n"
-        yield len(records)
+    # A cursor on the server: the rows are never here all at once.
+    with session.execute(file.statement, execution_options={"yield_per": BATCH}) as result:
+        for rows in result.partitions():
+            lines = [orjson.dumps(file.serialise(row), option=OPTIONS) for row in rows]
+            entry.write(between + b",\n".join(lines))
+            between = b",\n"
+            records += len(lines)
+            progress(records)
     entry.write(b"\n" if file.single else b"\n]\n")
-
-
-def _batches(session: Session, statement: Rows) -> Iterator[Any]:
-    """A cursor on the server: the rows are never here all at once."""
-    result = session.execute(statement, execution_options={"yield_per": BATCH})
-    return iter(result.partitions())
+    return records

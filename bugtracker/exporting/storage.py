@@ -30,11 +30,15 @@ class ChunkWriter:
     def __init__(self, session: Session, keyring: Keyring, place: Place) -> None:
         self._session, self._keyring, self._place = session, keyring, place
         self._waiting = bytearray()
+        self._failed = False
         self.count = 0
         self.size = 0
 
     def write(self, data: bytes) -> int:
         """Appends; returns how many bytes that were, as files do."""
+        if self._failed:
+            # A ZIP writes its end even when it fails: that would hide why.
+            return len(data)
         self._waiting += data
         while len(self._waiting) >= CHUNK_BYTES:
             self._store(bytes(self._waiting[:CHUNK_BYTES]))
@@ -54,7 +58,9 @@ class ChunkWriter:
         org_id, export_id = self._place.org_id, self._place.export_id
         sealed = self._keyring.encrypt(piece, chunk_place(org_id, export_id, self.count))
         row = {"org_id": org_id, "export_id": export_id, "number": self.count}
+        self._failed = True
         self._session.execute(insert(ExportChunk).values(**row, content_encrypted=sealed))
+        self._failed = False
         self.count += 1
         self.size += len(piece)
 
