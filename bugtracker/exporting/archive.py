@@ -16,7 +16,7 @@ from bugtracker.db import Rows
 SCHEMA_VERSION = 1
 """Of the archive: goes up when a file or a field goes away or means something else."""
 
-BATCH = 500
+BATCH = 100
 """Rows that are in memory at a time."""
 
 OPTIONS = orjson.OPT_UTC_Z

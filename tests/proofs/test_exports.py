@@ -14,7 +14,7 @@ from tests.world import Org
 pytestmark = pytest.mark.usefixtures("worker")
 
 TIMES = SIZE.requests
-ISSUES = 20_000 if SIZE.full else 3_000
+ISSUES = 20_000 if SIZE.full else 2_000
 MOST_BYTES = 6 * 1024 * 1024
 
 
