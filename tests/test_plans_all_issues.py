@@ -11,7 +11,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from bugtracker.clock import utc_now
 from bugtracker.embedded import Cluster
+from bugtracker.exporting import contents
+from bugtracker.exporting.contents import Subject
 from bugtracker.settings import Settings
 from tests.test_plans import LIMIT, Big, _fill, _fill_around, assert_walks_an_index
 from tests.world import Json, World
@@ -129,3 +132,11 @@ class TestSpeed:
         ratios = dict(zip(filters, (taken / plain for taken in filtered), strict=True))
         print({name: round(ratio, 2) for name, ratio in ratios.items()})
         assert max(ratios.values()) <= 1.5, ratios
+
+
+class TestExport:
+    def test_what_is_held_about_somebody_is_found_by_indexes(self, big: Big) -> None:
+        subject = Subject(big.org.id, UUID(big.person), utc_now())
+        for file in contents.files(subject, with_account=False):
+            for plan in big.plans_of(file.statement):
+                assert plan.read_whole == set(), (file.name, plan)

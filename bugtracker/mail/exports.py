@@ -27,7 +27,7 @@ def export_ready(runtime: Runtime, org_id: str, export_id: str) -> None:
                 Account.email,
                 Account.username,
                 Organisation.name.label("organisation"),
-                PEOPLE.c.username.label("subject"),
+                PEOPLE.c.username.label("person"),
             )
             .select_from(Export)
             .join(BackgroundJob, made)
@@ -47,7 +47,7 @@ def export_ready(runtime: Runtime, org_id: str, export_id: str) -> None:
     values = {
         "username": row.username,
         "organisation": row.organisation,
-        "subject": row.subject,
+        "person": row.person,
         "hours": f"{settings.export_seconds / HOUR:.3g}",
         "endpoint": f"{settings.base_url}/api/exports/{export_id}/download",
         "base_url": settings.base_url,

@@ -26,6 +26,7 @@ from tests.conformance import Conformance
 from tests.exporting.fetching import files_of
 from tests.mail.sink import Sink
 from tests.parallel import Standstill, standstill
+from tests.proofs.searching import mail_text
 from tests.world import World
 
 from .running import eventually, execute, working
@@ -42,6 +43,7 @@ class Scene:
     runtime: Runtime
     org_id: UUID
     user_id: UUID
+    username: str
     issue_id: UUID
 
     def ask(self) -> UUID:
@@ -108,7 +110,7 @@ class Scene:
 def scene(runtime: Runtime, contract: Contract) -> Scene:
     world = World(runtime, "http://nowhere.test", Conformance(contract))
     org = world.create_org()
-    account_id, _ = world.create_account()
+    account_id, username = world.create_account()
     world.join(account_id, org.id, "developer")
     now, project_id = utc_now(), new_id()
     times = {"created_at": now, "updated_at": now, "version": 1}
@@ -124,7 +126,7 @@ def scene(runtime: Runtime, contract: Contract) -> Scene:
         session.add(project)
         session.flush()
         insert_rows(session, Issue, issues)
-    return Scene(runtime, org.id, account_id, issues[0]["id"])
+    return Scene(runtime, org.id, account_id, username, issues[0]["id"])
 
 
 @contextmanager
@@ -161,7 +163,9 @@ class TestBuild:
         job = scene.job(export_id)
         assert (job.state, job.attempts, job.done) == ("succeeded", 2, job.total)
         assert mail["Subject"] == "The data you asked for is ready"
-        assert str(export_id) in mail.get_body(("plain",)).get_content()
+        body = mail_text(mail)
+        assert str(export_id) in body
+        assert f"what it holds about {scene.username}" in body
         files = scene.files(export_id)
         assert len(files["issues_reported.json"]) == ISSUES
         assert scene.actions(export_id) == ["export.ready"]
