@@ -17,6 +17,7 @@ from bugtracker.clock import utc_now
 from bugtracker.exporting import archive, contents, endings
 from bugtracker.exporting.contents import Subject
 from bugtracker.exporting.storage import ChunkWriter, Place
+from bugtracker.importing.bulk import lift_timeouts
 from bugtracker.jobs.retry import is_permanent
 from bugtracker.models import Export, Member, Organisation
 from bugtracker.runtime import Runtime
@@ -115,7 +116,9 @@ def _make(runtime: Runtime, session: Session, order: Order) -> None:
     place, job = order.place, order.job
     account = job.subject_id if order.with_account else None
     writer = ChunkWriter(session, runtime.keyring, place)
+    lift_timeouts(session)
     with runtime.db.snapshot(org_id=place.org_id, account_id=account) as source:
+        lift_timeouts(source)
         # The moment of the snapshot, which its first statement fixes.
         now = source.scalars(select(func.now())).one()
         subject = Subject(place.org_id, job.subject_id, now)
