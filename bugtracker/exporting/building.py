@@ -51,7 +51,7 @@ class Order:
 def build(runtime: Runtime, org_id: str, export_id: str) -> None:
     """Makes the archive and has its owner told. Nothing for one that is made, or was given up."""
     place = Place(UUID(org_id), UUID(export_id))
-    with runtime.db.transaction(org_id=place.org_id) as session:
+    with runtime.db.transaction(org_id=place.org_id, pooled=False) as session:
         with_account = _hold(session, place)
         job = _begin(runtime, place)
         if job is None:

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ from sqlalchemy import select, text
 
 from bugtracker.clock import utc_now
 from bugtracker.contract import Contract
+from bugtracker.db import Database
 from bugtracker.embedded import Cluster
 from bugtracker.exporting.building import MOST_ATTEMPTS, Busy, build
 from bugtracker.exporting.endings import KIND, clear_due, forget
@@ -149,7 +150,8 @@ class TestBuild:
         with half_way(cluster, database) as still:
             with worker_process(scene.runtime.settings) as process:
                 try:
-                    eventually(stopped(still))
+                    # It has to start first, on a machine that may be busy.
+                    eventually(stopped(still), seconds=60)
                 finally:
                     process.kill()
             still.release()
@@ -186,6 +188,16 @@ class TestBuild:
         assert scene.job(export_id).attempts == 1
         assert scene.actions(export_id) == ["export.ready"]
         assert scene.files(export_id)["comments.json"] == []
+
+    def test_needs_but_one_connection_of_the_pool(self, scene: Scene) -> None:
+        url = scene.runtime.db.engine.url.render_as_string(hide_password=False)
+        small = replace(scene.runtime, db=Database(url, pool_size=1, pool_timeout=1))
+        try:
+            export_id = scene.ask()
+            build(small, str(scene.org_id), str(export_id))
+        finally:
+            small.db.close()
+        assert scene.job(export_id).state == "succeeded"
 
     def test_leaves_nothing_when_the_person_is_forgotten_meanwhile(
         self, scene: Scene, cluster: Cluster, database: str
