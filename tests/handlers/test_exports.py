@@ -1,5 +1,6 @@
 """What the organisation holds about somebody: asked for, made, downloaded once."""
 
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -82,6 +83,13 @@ class TestExportUser:
         assert {"invitation.created", "user.created"} <= {e["action"] for e in files["events.json"]}
         for name in (address, "harbourmaster"):
             assert name not in str(files)
+
+    def test_has_no_secret_in_it(self, org: Org) -> None:
+        org.admin.create_api_key()
+        names = {name for file in exported(org.admin).values() for name in names_in(file)}
+        assert {"prefix", "password_changed_at", "two_factor_enabled_at"} <= names
+        for word in ("hash", "token", "seed", "encrypted", "secret"):
+            assert not [name for name in names if word in name]
 
     def test_of_somebody_without_an_account_or_who_left(self, world: World, org: Org) -> None:
         imported = world.import_person(org, "oberon")
@@ -223,6 +231,14 @@ class TestDownloadExport:
             session.execute(moved)
         refused(download(org.member, job), 500, "internal_error")
         assert job_of(org.member, job)["result_url"] is not None
+
+
+def names_in(content: Any) -> set[str]:
+    """The names of all fields, however deep."""
+    parts = content if isinstance(content, list) else [content]
+    own = {name for part in parts if isinstance(part, dict) for name in part}
+    deeper = [v for p in parts if isinstance(p, dict) for v in p.values()]
+    return own.union(*(names_in(v) for v in deeper if isinstance(v, dict | list)))
 
 
 def chunks(world: World, org: Org) -> int:
