@@ -47,17 +47,17 @@ class Database:
     """
 
     def __init__(self, url: str, *, pool_size: int, pool_timeout: float = 5) -> None:
-        self.engine: Engine = create_engine(
-            url,
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=pool_timeout,
+        options: dict[str, Any] = {
             # Statements in error messages must not show what people wrote.
-            hide_parameters=True,
-            json_serializer=_json,
-            json_deserializer=orjson.loads,
-            connect_args={"options": libpq_options(SESSION_OPTIONS), "connect_timeout": 5},
+            "hide_parameters": True,
+            "json_serializer": _json,
+            "json_deserializer": orjson.loads,
+            "connect_args": {"options": libpq_options(SESSION_OPTIONS), "connect_timeout": 5},
+        }
+        self.engine: Engine = create_engine(
+            url, pool_size=pool_size, max_overflow=0, pool_timeout=pool_timeout, **options
         )
+        self._unpooled = create_engine(url, poolclass=NullPool, **options)
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
@@ -68,21 +68,41 @@ class Database:
 
     @contextmanager
     def transaction(
-        self, *, org_id: UUID | None = None, account_id: UUID | None = None
+        self, *, org_id: UUID | None = None, account_id: UUID | None = None, pooled: bool = True
     ) -> Iterator[Session]:
-        """One transaction in a tenant: commits at the end, rolls back on any exception."""
-        session = self.session(org_id=org_id, account_id=account_id)
+        """One transaction in a tenant: commits at the end, rolls back on any exception. What takes
+        minutes has a connection of its own, not ``pooled``: requests must not run out of them."""
+        session = self.session(org_id=org_id, account_id=account_id, pooled=pooled)
         try:
             yield session
             session.commit()
         finally:
             session.close()
 
-    def session(self, *, org_id: UUID | None = None, account_id: UUID | None = None) -> Session:
+    @contextmanager
+    def snapshot(
+        self, *, org_id: UUID | None = None, account_id: UUID | None = None
+    ) -> Iterator[Session]:
+        """A tenant as it is at one moment, however long reading takes; nothing can be written. The
+        connection is not of the pool."""
+        session = self.session(org_id=org_id, account_id=account_id, pooled=False)
+        try:
+            session.connection(
+                execution_options={
+                    "isolation_level": "REPEATABLE READ",
+                    "postgresql_readonly": True,
+                }
+            )
+            yield session
+        finally:
+            session.close()
+
+    def session(
+        self, *, org_id: UUID | None = None, account_id: UUID | None = None, pooled: bool = True
+    ) -> Session:
         """A session whose transactions each begin with the tenant set. The caller ends it."""
-        session = Session(
-            self.engine, expire_on_commit=False, info={"tenant": (org_id, account_id)}
-        )
+        engine = self.engine if pooled else self._unpooled
+        session = Session(engine, expire_on_commit=False, info={"tenant": (org_id, account_id)})
         event.listen(session, "after_begin", _set_tenant)
         return session
 

@@ -162,6 +162,10 @@ class ApiKeyNotActive(AppError):
     status, code, title = 409, "api_key_not_active", "The API key cannot be rotated"
 
 
+class ExportNotReady(AppError):
+    status, code, title = 409, "export_not_ready", "The export is still being made"
+
+
 class IdempotencyKeyInUse(AppError):
     status, code, title = 409, "idempotency_key_in_use", "The first request is still at work"
 
@@ -171,6 +175,10 @@ class IdempotencyKeyInUse(AppError):
 
 class RequestTimeout(AppError):
     status, code, title = 408, "request_timeout", "The request took too long to arrive"
+
+
+class ExportGone(AppError):
+    status, code, title = 410, "export_gone", "There is nothing to download any more"
 
 
 class PreconditionFailed(AppError):

@@ -97,6 +97,8 @@ class Settings(BaseSettings):
     two_factor_enrolment_seconds: int = Field(900, ge=1, le=86_400)
     """How long an authenticator may take to be confirmed."""
     invitation_seconds: int = Field(7 * 86400, ge=1)
+    export_seconds: int = Field(86_400, ge=1)
+    """How long an archive of personal data can be downloaded; also how long making it may take."""
     lockout_attempts: int = Field(20, ge=1, le=10_000)
     """So many wrong passwords within ``lockout_window_seconds`` lock the account for
     ``lockout_seconds``. More than ``threads``: right ones in flight at once must not count as

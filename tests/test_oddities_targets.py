@@ -22,6 +22,8 @@ IDS = {
     "organisation_id": NO_ID,
     "invitation_id": NO_ID,
     "user_id": NO_ID,
+    "job_id": NO_ID,
+    "export_id": NO_ID,
 }
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy import NullPool, create_engine, text
 
+from bugtracker.db import Rows
 from bugtracker.embedded import Cluster
 from bugtracker.importing.bulk import lift_timeouts
 from bugtracker.settings import Settings
@@ -108,7 +109,14 @@ class Big:
         with recorded(self.world.runtime.db.engine) as statements:
             response = self.org.member.get(path, params=query)
         assert response.status_code == 200, response.text
-        sql, parameters = statements[-1]
+        return self._plans(*statements[-1])
+
+    def plans_of(self, statement: Rows) -> list[Plan]:
+        """The same of a statement that no GET sends."""
+        compiled = statement.compile(self.world.runtime.db.engine)
+        return self._plans(str(compiled), dict(compiled.params))
+
+    def _plans(self, sql: str, parameters: dict[str, Any]) -> list[Plan]:
         with self.world.runtime.db.transaction(org_id=self.org.id) as session:
             connection = session.connection().connection.driver_connection
             driver = cast(psycopg.Connection, connection)

@@ -9,7 +9,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from bugtracker.clock import utc_now
 from bugtracker.embedded import Cluster
+from bugtracker.exporting import contents
+from bugtracker.exporting.contents import Subject
 from bugtracker.importing.bulk import lift_timeouts
 from tests.plans import MODES, Plan
 from tests.test_plans import LIMIT, Big, _fill, _fill_around, assert_walks_an_index, plan_within
@@ -163,3 +166,11 @@ class TestSearchEverything:
             for plan in big.plans("/api/search", q=words, limit=LIMIT):
                 assert plan.read_whole == set(), (words, plan)
                 assert plan.rows_read <= 2 * LIMIT, (words, plan)
+
+
+class TestExport:
+    def test_what_is_held_about_somebody_is_found_by_indexes(self, big: Big) -> None:
+        subject = Subject(big.org.id, UUID(big.person), utc_now())
+        for file in contents.files(subject, with_account=False):
+            for plan in big.plans_of(file.statement):
+                assert plan.read_whole == set(), (file.name, plan)

@@ -140,6 +140,8 @@ WRITES: dict[str, tuple[int, Request]] = {
         7,
         lambda o, p, i, c: o.member.patch(f"/api/comments/{c['id']}", {"content": "New"}),
     ),
+    # tenant, person, job, former ones, export, event, job shown
+    "ask for an export": (7, lambda o, p, i, c: o.admin.post("/api/users/me/export")),
     # tenant, project, update, event
     "archive": (4, lambda o, p, i, c: o.admin.delete(f"/api/projects/{p['id']}")),
 }

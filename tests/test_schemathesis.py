@@ -16,12 +16,12 @@ from tests.world import Caller, Org, World
 EXAMPLES = os.environ.get("SCHEMATHESIS_MAX_EXAMPLES")
 ALL_PHASES = "examples,coverage,fuzzing,stateful"
 
-# 412 and 422 depend on the state, as 409 does. 428 is for a header that is not required by its
+# 410, 412 and 422 depend on the state, as 409 does. 428 is for a header that is not required by its
 # schema, a missing one would be 400 else. A cursor that nobody was given, page beside cursor, and
 # most random filters are 400: OpenAPI 3.0 can say none of it.
 CONFIG = """
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 412, 422, 428]
+expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 410, 412, 422, 428]
 
 [[operations]]
 include-operation-id = [

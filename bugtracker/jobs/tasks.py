@@ -10,9 +10,11 @@ from typing import Any
 
 from procrastinate import App
 
+from bugtracker.exporting.building import build
+from bugtracker.exporting.endings import clear_due
 from bugtracker.jobs.expiry import expire
 from bugtracker.jobs.retry import Backoff
-from bugtracker.mail import invitations
+from bugtracker.mail import exports, invitations
 from bugtracker.mail import jobs as mail
 from bugtracker.runtime import Runtime
 
@@ -27,6 +29,8 @@ JOBS: dict[str, Callable[..., None]] = {
     "mail.two_factor_changed": mail.two_factor_changed,
     "mail.new_sign_in": mail.new_sign_in,
     "mail.invitation": invitations.invitation,
+    "mail.export_ready": exports.export_ready,
+    "export.build": build,
 }
 """Each is tried again, with growing pauses, until it succeeds or has failed ten times."""
 
@@ -37,6 +41,7 @@ def register(app: App, runtime: Runtime) -> None:
         app.task(name=name, retry=Backoff())(partial(function, runtime))
     _register_cleanup(app)
     _register_expiry(app, runtime)
+    _register_clearing(app, runtime)
 
 
 def _register_cleanup(app: App) -> None:
@@ -56,3 +61,11 @@ def _register_expiry(app: App, runtime: Runtime) -> None:
 
     task: Any = app.task(name="accounts.expire", retry=Backoff())(expire_accounts)
     app.periodic(cron="47 3 * * *")(task)
+
+
+def _register_clearing(app: App, runtime: Runtime) -> None:
+    def clear_exports(timestamp: int) -> None:  # noqa: ARG001 - every periodic job is told
+        clear_due(runtime)
+
+    task: Any = app.task(name="exports.clear", retry=Backoff())(clear_exports)
+    app.periodic(cron="*/10 * * * *")(task)

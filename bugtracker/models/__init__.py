@@ -15,9 +15,11 @@ from bugtracker.models.audit import EventCommitment, EventSeal
 from bugtracker.models.base import Base
 from bugtracker.models.comment import Comment, CommentDocument
 from bugtracker.models.event import Event
+from bugtracker.models.export import Export, ExportChunk
 from bugtracker.models.idempotency import IdempotencyKey
 from bugtracker.models.invitation import Invitation
 from bugtracker.models.issue import Issue, IssueDocument
+from bugtracker.models.job import BackgroundJob
 from bugtracker.models.organisation import Member, Organisation
 from bugtracker.models.project import Project
 from bugtracker.models.two_factor import BackupCode, TwoFactor
@@ -25,6 +27,7 @@ from bugtracker.models.two_factor import BackupCode, TwoFactor
 __all__ = [
     "Account",
     "ApiKey",
+    "BackgroundJob",
     "BackupCode",
     "Base",
     "Comment",
@@ -33,6 +36,8 @@ __all__ = [
     "Event",
     "EventCommitment",
     "EventSeal",
+    "Export",
+    "ExportChunk",
     "IdempotencyKey",
     "Invitation",
     "Issue",

@@ -69,6 +69,9 @@ ENCRYPTED: tuple[Encrypted, ...] = (
 """Every encrypted column; a test compares them with the models. In global tables: rows of a tenant
 would not be seen without it."""
 
+PASSING = ("export_chunks.content_encrypted",)
+"""Encrypted columns that are left as they are: nothing in them is older than a day."""
+
 
 @dataclass
 class Rotated:

@@ -21,7 +21,7 @@ from tests.proofs.reporting import Report
 from tests.proofs.searching import forms_of, found, mail_text, tables_of
 from tests.proofs.visitor import Visitor, mails_in
 
-SECRETIVE = ("/api/auth/", "/api/invitations", "/api/api-keys")
+SECRETIVE = ("/api/auth/", "/api/invitations", "/api/api-keys", "/api/exports")
 LIMITS = ("PER_IP", "LOGIN", "API_KEY", "SENSITIVE", "MAIL")
 
 

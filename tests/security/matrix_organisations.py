@@ -15,6 +15,7 @@ invite              | no   | no   | no   | no | no | yes  | yes | yes
 hand over           | no   | no   | no   | no | no | no   | no  | yes
 edit user           | self | self | self | no | no | self | yes | yes
 manage users        | no   | no   | no   | no | no | no   | yes | yes
+export user         | self | self | self | no | no | self | yes | yes
 """
 
 OPERATIONS: dict[str, str | tuple[str, ...]] = {
@@ -31,6 +32,9 @@ OPERATIONS: dict[str, str | tuple[str, ...]] = {
     "delete_user": ("manage users",),
     "restore_user": ("manage users",),
     "link_user": ("manage users",),
+    "export_user": ("export user",),
+    "download_export": "account",
+    "get_job": "account",
     "list_roles": "account",
     "list_issue_actions": ("view",),
     "list_project_actions": ("view",),
@@ -98,6 +102,7 @@ def writes(t: Things, heir: str) -> list[Row]:
         ("edit user", "update_user", imported, {"name": "Tide Watch"}),
         ("manage users", "delete_user", user, None),
         ("manage users", "restore_user", f"{user}/restore", None),
+        ("export user", "export_user", f"{user}/export", None),
         ("manage users", "link_user", f"{imported}/link", {"user_id": heir}),
         ("invite", "create_user", "/api/users", noted),
         ("change organisation", "update_organisation", organisation, {"name": "Renamed"}),
