@@ -192,6 +192,7 @@ class TestCatalogue:
             "shared_organisations",
             "audited_organisations",
             "anonymise_event",
+            "erase_account",
         }
         for function in functions:
             assert function.proconfig == ["search_path=public, pg_temp"], function.proname

@@ -10,9 +10,10 @@ from typing import Any
 
 from procrastinate import App
 
+from bugtracker.erasure import jobs as erasing
 from bugtracker.jobs.expiry import expire
 from bugtracker.jobs.retry import Backoff
-from bugtracker.mail import invitations
+from bugtracker.mail import farewells, invitations
 from bugtracker.mail import jobs as mail
 from bugtracker.runtime import Runtime
 
@@ -27,6 +28,11 @@ JOBS: dict[str, Callable[..., None]] = {
     "mail.two_factor_changed": mail.two_factor_changed,
     "mail.new_sign_in": mail.new_sign_in,
     "mail.invitation": invitations.invitation,
+    "mail.deletion_refused": farewells.deletion_refused,
+    "deletion.announce": erasing.announce_deletion,
+    "deletion.run": erasing.run_deletion,
+    "account.announce": erasing.announce_account_deletion,
+    "account.erase": erasing.erase_account,
 }
 """Each is tried again, with growing pauses, until it succeeds or has failed ten times."""
 

@@ -14,6 +14,7 @@ from bugtracker.models.attempts import LoginAttempts
 from bugtracker.models.audit import EventCommitment, EventSeal
 from bugtracker.models.base import Base
 from bugtracker.models.comment import Comment
+from bugtracker.models.deletion import DeletionRequest
 from bugtracker.models.event import Event
 from bugtracker.models.idempotency import IdempotencyKey
 from bugtracker.models.invitation import Invitation
@@ -29,6 +30,7 @@ __all__ = [
     "Base",
     "Comment",
     "Credential",
+    "DeletionRequest",
     "Event",
     "EventCommitment",
     "EventSeal",

@@ -12,6 +12,10 @@ from bugtracker.models.base import Base, OrderedEnum, Versioned, words_of
 Role = Literal["owner", "admin", "manager", "developer", "member", "auditor"]
 ROLES: tuple[Role, ...] = words_of(Role)
 
+ERASED = "erased"
+"""Where those come from of whom nothing is known any more."""
+ERASED_NAME = "Deleted user"
+
 
 class Organisation(Versioned, Base):
     """A tenant."""
@@ -28,7 +32,8 @@ class Member(Versioned, Base):
 
     ``user_id`` is the account's id for those who have one. The others have no account and cannot
     log in; their username is unique per source inside the organisation only. ``linked_to`` is the
-    member whom such a person turned out to be: the row stays, removed, for what names it.
+    member whom such a person turned out to be: the row stays, removed, for what names it. So does
+    the row of somebody who was erased.
     """
 
     __tablename__ = "members"
@@ -76,3 +81,22 @@ class Member(Versioned, Base):
     last_login: Mapped[datetime | None]
     """The last login into this organisation; the account's own is nobody else's business."""
     login_count: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether a deletion request was carried out for this person."""
+        return self.imported_from == ERASED
+
+    def erase(self, now: datetime) -> None:
+        """Forgets who it was. The id stays, for what names it; the placeholder is made of it."""
+        self.account_id = None
+        self.imported_from, self.imported_name = ERASED, ERASED_NAME
+        self.imported_username = f"deleted-{self.user_id.hex}"
+        self.last_login, self.login_count = None, 0
+        self.removed_at = self.removed_at or now
+        self.touch(now)
+
+    def belongs_to(self, account_id: UUID) -> None:
+        """Somebody who was erased and has come back is known by their account again."""
+        self.account_id = account_id
+        self.imported_from = self.imported_username = self.imported_name = None
