@@ -8,6 +8,7 @@ from bugtracker.paging import paginate
 from bugtracker.queries import deletion_requests as queries
 from bugtracker.queries.users import id_of
 from bugtracker.serializers import deletion_requests as serializers
+from bugtracker.services import closing
 from bugtracker.services import deletions as service
 
 
@@ -47,6 +48,12 @@ def cancel_deletion_request(ctx: Context, deletion_request_id: str) -> Reply:
     """POST /api/deletion-requests/{deletion_request_id}/cancel"""
     service.cancel(ctx, deletion_request_id)
     return _item(ctx, deletion_request_id)
+
+
+def delete_account(ctx: Context) -> Reply:
+    """POST /api/auth/me/deletion"""
+    closing.delete_account(ctx)
+    return Reply(serializers.ACCOUNT_DELETION, status=202)
 
 
 def _item(ctx: Context, request_id: str) -> Reply:

@@ -4,6 +4,11 @@ from typing import Any
 
 Json = dict[str, Any]
 
+ACCOUNT_DELETION = {
+    "status": "deletion_started",
+    "detail": "You are logged out everywhere. We send you a last mail, and erase what names you.",
+}
+
 
 def deletion_request(row: Any) -> Json:
     """``DeletionRequest`` of the contract."""

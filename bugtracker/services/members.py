@@ -216,10 +216,16 @@ def _lock(ctx: Context, user_id: UUID) -> Member | None:
 
 def keep_an_owner(ctx: Context, member: Member) -> None:
     """409 when this is the last owner who can log in."""
+    if is_last_owner(ctx, member):
+        raise OwnerRequired("Make somebody else an owner first.")
+
+
+def is_last_owner(ctx: Context, member: Member) -> bool:
+    """Whether no other owner of the organisation can log in."""
     if member.role != "owner" or member.removed_at is not None:
-        return
+        return False
     another = (
-        select(Member)
+        select(Member.user_id)
         .join(Account, Account.id == Member.account_id)
         .where(
             Member.org_id == ctx.org_id,
@@ -229,5 +235,4 @@ def keep_an_owner(ctx: Context, member: Member) -> None:
             Account.is_active,
         )
     )
-    if not ctx.session.scalar(select(exists(another.with_only_columns(Member.user_id)))):
-        raise OwnerRequired("Make somebody else an owner first.")
+    return not ctx.session.scalar(select(exists(another)))
