@@ -193,6 +193,7 @@ class TestCatalogue:
             "audited_organisations",
             "anonymise_event",
             "erase_account",
+            "waiting_deletions",
         }
         for function in functions:
             assert function.proconfig == ["search_path=public, pg_temp"], function.proname

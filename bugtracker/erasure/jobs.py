@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from bugtracker.clock import utc_now
@@ -21,6 +21,11 @@ from bugtracker.services.events import Origin, Resource, append
 
 PATIENCE = timedelta(hours=1)
 """How long a mail server that does not answer holds an erasure up."""
+
+OVERDUE = timedelta(hours=6)
+"""After so long a job has been tried as often as it is."""
+
+WAITING = text("SELECT org_id, id FROM waiting_deletions(:before)")
 
 log = structlog.get_logger()
 
@@ -121,6 +126,25 @@ def erase_account(runtime: Runtime, account_id: str) -> None:
     with runtime.db.transaction() as session:
         # There may have been no organisation at all.
         session.scalar(select(func.erase_account(person)))
+
+
+def resume(runtime: Runtime) -> int:
+    """Queues again what should have been erased long ago and was not, since its job failed for
+    good. Safe to run at any time; returns how many."""
+    before = utc_now() - OVERDUE
+    with runtime.db.transaction() as session:
+        overdue = session.execute(WAITING, {"before": before}).all()
+        closing = session.scalars(select(Account.id).where(Account.erasing_since < before)).all()
+        for row in overdue:
+            options = Options(lock=f"deletion:{row.id}", queueing_lock=f"erase:{row.id}")
+            ids = {"org_id": row.org_id, "request_id": row.id}
+            runtime.queue.defer(session, "deletion.run", options, **ids)
+        for account_id in closing:
+            options = Options(lock=f"erase:{account_id}", queueing_lock=f"erase:{account_id}")
+            runtime.queue.defer(session, "account.erase", options, account_id=account_id)
+    if overdue or closing:
+        log.error("erasure_overdue", requests=len(overdue), accounts=len(closing))
+    return len(overdue) + len(closing)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from bugtracker.idempotency import owner_hash
+from bugtracker.importing.people import SOURCE, erased_login
 from bugtracker.models import (
     Account,
     ApiKey,
@@ -38,7 +39,7 @@ class Person:
 def erase_rows(session: Session, keyring: Keyring, person: Person, now: datetime) -> None:
     """Makes the member a deleted user, and clears what else names them. To be run in the tenant,
     with the account and the organisation locked."""
-    _forget_members(session, person, now)
+    _forget_members(session, keyring, person, now)
     _forget_invitations(session, person, now)
     _forget_keys(session, person, now)
     _forget_logins(session, person)
@@ -46,7 +47,7 @@ def erase_rows(session: Session, keyring: Keyring, person: Person, now: datetime
     session.execute(delete(IdempotencyKey).where(IdempotencyKey.owner_hash == answers))
 
 
-def _forget_members(session: Session, person: Person, now: datetime) -> None:
+def _forget_members(session: Session, keyring: Keyring, person: Person, now: datetime) -> None:
     """The member, and those without a login who turned out to be them."""
     same = (Member.user_id == person.user_id) | (Member.linked_to == person.user_id)
     rows = session.scalars(
@@ -57,8 +58,15 @@ def _forget_members(session: Session, person: Person, now: datetime) -> None:
     )
     for member in rows.all():
         if not member.is_erased:
-            member.erase(now)
+            member.erase(now, _login_of(keyring, member))
     session.flush()
+
+
+def _login_of(keyring: Keyring, member: Member) -> bytes | None:
+    """What is left of the login of somebody who was imported."""
+    if member.imported_from != SOURCE or member.imported_username is None:
+        return None
+    return erased_login(keyring, member.org_id, member.imported_username)
 
 
 def _forget_invitations(session: Session, person: Person, now: datetime) -> None:

@@ -43,6 +43,7 @@ def register(app: App, runtime: Runtime) -> None:
         app.task(name=name, retry=Backoff())(partial(function, runtime))
     _register_cleanup(app)
     _register_expiry(app, runtime)
+    _register_resumption(app, runtime)
 
 
 def _register_cleanup(app: App) -> None:
@@ -62,3 +63,11 @@ def _register_expiry(app: App, runtime: Runtime) -> None:
 
     task: Any = app.task(name="accounts.expire", retry=Backoff())(expire_accounts)
     app.periodic(cron="47 3 * * *")(task)
+
+
+def _register_resumption(app: App, runtime: Runtime) -> None:
+    def resume_deletions(timestamp: int) -> None:  # noqa: ARG001 - every periodic job is told
+        erasing.resume(runtime)
+
+    task: Any = app.task(name="deletions.resume", retry=Backoff())(resume_deletions)
+    app.periodic(cron="7 * * * *")(task)

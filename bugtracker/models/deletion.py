@@ -43,6 +43,12 @@ class DeletionRequest(Versioned, Base):
             postgresql_where=text("state IN (0, 1)"),
         ),
         Index("deletion_requests_by_state_idx", "org_id", "state", "id"),
+        Index(
+            "deletion_requests_waiting_idx",
+            "org_id",
+            "decided_at",
+            postgresql_where=text("state = 1"),
+        ),
         Index("deletion_requests_by_user_idx", "user_id"),
     )
 

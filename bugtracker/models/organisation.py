@@ -4,7 +4,15 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Text, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    Text,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bugtracker.models.base import Base, OrderedEnum, Versioned, words_of
@@ -76,6 +84,8 @@ class Member(Versioned, Base):
     imported_from: Mapped[str | None] = mapped_column(Text)
     imported_username: Mapped[str | None] = mapped_column(Text)
     imported_name: Mapped[str | None] = mapped_column(Text)
+    erased_login: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Keyed hash of the login that somebody imported had, by which the next import knows them."""
     removed_at: Mapped[datetime | None]
     linked_to: Mapped[UUID | None]
     last_login: Mapped[datetime | None]
@@ -87,9 +97,10 @@ class Member(Versioned, Base):
         """Whether a deletion request was carried out for this person."""
         return self.imported_from == ERASED
 
-    def erase(self, now: datetime) -> None:
-        """Forgets who it was. The id stays, for what names it; the placeholder is made of it."""
-        self.account_id = None
+    def erase(self, now: datetime, login: bytes | None) -> None:
+        """Forgets who it was, but for the hash of an imported ``login``. The id stays, for what
+        names it; the placeholder is made of it."""
+        self.account_id, self.erased_login = None, login
         self.imported_from, self.imported_name = ERASED, ERASED_NAME
         self.imported_username = f"deleted-{self.user_id.hex}"
         self.last_login, self.login_count = None, 0

@@ -35,6 +35,8 @@ COMMENT ON COLUMN deletion_requests.state IS
 CREATE UNIQUE INDEX deletion_requests_open_key ON deletion_requests (org_id, user_id)
     WHERE state IN (0, 1);
 CREATE INDEX deletion_requests_by_state_idx ON deletion_requests (org_id, state, id);
+CREATE INDEX deletion_requests_waiting_idx ON deletion_requests (org_id, decided_at)
+    WHERE state = 1;
 CREATE INDEX deletion_requests_by_user_idx ON deletion_requests (user_id);
 GRANT SELECT, INSERT ON deletion_requests TO bugtracker_app;
 -- Whom it is about and who asked never changes.
@@ -59,14 +61,16 @@ CREATE POLICY system ON deletion_requests TO bugtracker_system USING (true) WITH
 COLUMNS = """
 ALTER TABLE accounts ADD COLUMN erasing_since timestamptz;
 COMMENT ON COLUMN accounts.erasing_since IS 'When its owner deleted it; nothing brings it back.';
+ALTER TABLE members ADD COLUMN erased_login bytea;
 ALTER TABLE idempotency_keys ADD COLUMN owner_hash bytea;
 CREATE INDEX idempotency_keys_owner_hash_idx ON idempotency_keys (owner_hash)
     WHERE owner_hash IS NOT NULL;
 GRANT UPDATE (last_used_ip) ON api_keys TO bugtracker_app;
 """
 
-# plpgsql, and volatile: each statement sees what was committed while the account was waited for.
-FUNCTION = """
+# erase_account is plpgsql, and volatile: each of its statements sees what was committed while it
+# waited for the account.
+FUNCTIONS = """
 CREATE FUNCTION erase_account(p_account uuid) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -92,17 +96,26 @@ COMMENT ON FUNCTION erase_account IS
     'organisation holds anything of it any more. False where there is none, or it is not so far.';
 -- Locking a row takes the right to change something in it.
 GRANT SELECT, DELETE, UPDATE (version) ON accounts TO bugtracker_system;
+
+CREATE FUNCTION waiting_deletions(p_before timestamptz) RETURNS TABLE (org_id uuid, id uuid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT r.org_id, r.id FROM deletion_requests r WHERE r.state = 1 AND r.decided_at < p_before
+$$;
+COMMENT ON FUNCTION waiting_deletions IS
+    'Requests of all organisations that were approved before a time and are not done.';
+
 GRANT SELECT, DELETE ON usernames TO bugtracker_system;
 GRANT CREATE ON SCHEMA public TO bugtracker_system;
 ALTER FUNCTION erase_account(uuid) OWNER TO bugtracker_system;
+ALTER FUNCTION waiting_deletions(timestamptz) OWNER TO bugtracker_system;
 REVOKE CREATE ON SCHEMA public FROM bugtracker_system;
-REVOKE ALL ON FUNCTION erase_account(uuid) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION erase_account(uuid) TO bugtracker_app;
+REVOKE ALL ON FUNCTION erase_account(uuid), waiting_deletions(timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION erase_account(uuid), waiting_deletions(timestamptz) TO bugtracker_app;
 """
 
 
 def upgrade() -> None:
-    for statements in (TABLE, TENANCY, COLUMNS, FUNCTION):
+    for statements in (TABLE, TENANCY, COLUMNS, FUNCTIONS):
         op.execute(statements)
 
 

@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import get_ident
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import (
@@ -17,19 +19,24 @@ from sqlalchemy import (
     func,
     select,
     text,
+    update,
 )
 from sqlalchemy.exc import DBAPIError
 
 from bugtracker.audit.sealing import seal_now
+from bugtracker.clock import utc_now
 from bugtracker.erasure import record
+from bugtracker.erasure.jobs import OVERDUE, resume
 from bugtracker.jobs.worker import WorkerThread
-from bugtracker.models import Account
+from bugtracker.models import Account, DeletionRequest
 from bugtracker.runtime import Runtime
 from tests.erasure.people import Somebody, Traces, approved, mails_to, run, verified
 from tests.handlers.test_deletion_requests import URL, act, asked_for
+from tests.importing.archive import issue
+from tests.importing.conftest import Target
 from tests.inviting import invite
 from tests.jobs.running import eventually
-from tests.proofs.searching import found
+from tests.proofs.searching import found, tables_of
 from tests.registering import text_of
 from tests.world import Caller, Json, Org, World, made, refused
 
@@ -173,6 +180,17 @@ class TestErasing:
         seal_now(runtime, org.id)
         assert verified(runtime, org)
 
+    def test_that_failed_for_good_is_begun_again(
+        self, world: World, runtime: Runtime, somebody: Somebody, worker: WorkerThread
+    ) -> None:
+        request = approved(world, somebody)
+        assert resume(runtime) == 0
+        earlier = utc_now() - OVERDUE
+        with runtime.db.transaction(org_id=somebody.org.id) as session:
+            session.execute(update(DeletionRequest).values(decided_at=earlier))
+        assert resume(runtime) == 1
+        eventually(lambda: _is_done(somebody.org, request))
+
     def test_several_at_once_come_to_one_end(
         self, world: World, runtime: Runtime, somebody: Somebody, traces: Traces
     ) -> None:
@@ -182,6 +200,24 @@ class TestErasing:
                 ended.result()
         assert traces.of(somebody, org) == []
         assert len(world.events(org, request)) == 2
+
+
+class TestImport:
+    def test_brings_nobody_back_who_was_erased(
+        self, world: World, org: Org, traces: Traces, tmp_path: Path
+    ) -> None:
+        """The archive still has the login; what is new in it belongs to the same deleted user."""
+        login = f"zuleika-{uuid4().hex[:8]}"
+        target, asking = Target(org, tmp_path), org.owner
+        target.take_issues(issue(1, author=login))
+        (person,) = [row["user_id"] for row in target.people()]
+        request = asked_for(asking, person)
+        assert act(asking, request, "approve").status_code == 200
+        run(world.runtime, org, request)
+        target.take_issues(issue(1, author=login), issue(2, author=login.title()))
+        assert [row["reporter_id"] for row in target.issues()] == [person, person]
+        assert [row["imported_name"] for row in target.people()] == ["Deleted user"]
+        assert found({"login": login}, tables_of(traces.admin_url)) == []
 
 
 class TestAccount:
@@ -211,6 +247,21 @@ class TestAccount:
         with runtime.db.transaction() as session:
             assert session.get(Account, person.id) is None
         refused(person.get("/api/auth/me"), 401, "token_invalid")
+
+    def test_goes_with_the_last_of_two_organisations_at_once(
+        self, world: World, runtime: Runtime, somebody: Somebody
+    ) -> None:
+        """Each would leave it to the other one, did they not wait for the account."""
+        requests = approved(world, somebody), approved(world, somebody, somebody.other)
+        closed = update(Account).where(Account.id == somebody.caller.id)
+        with runtime.db.transaction() as session:
+            session.execute(closed.values(is_active=False, deactivated_by_removal=True))
+        with ThreadPoolExecutor(2) as pool:
+            places = zip((somebody.org, somebody.other), requests, strict=True)
+            for ended in [pool.submit(run, runtime, *place) for place in places]:
+                ended.result()
+        with runtime.db.transaction() as session:
+            assert session.get(Account, somebody.caller.id) is None
 
 
 def _is_done(org: Org, request: Json) -> bool:
