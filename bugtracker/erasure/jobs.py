@@ -87,7 +87,13 @@ def _finish(session: Session, person: Person, request_id: UUID) -> None:
             DeletionRequest.id == request_id,
             DeletionRequest.state == "approved",
         )
-        .values(state="done", done_at=now, updated_at=now, version=DeletionRequest.version + 1)
+        .values(
+            state="done",
+            reason=None,
+            done_at=now,
+            updated_at=now,
+            version=DeletionRequest.version + 1,
+        )
         .returning(DeletionRequest.version)
     )
     if version is None:

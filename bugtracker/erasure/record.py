@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from bugtracker.audit.sealing import seal_now
 from bugtracker.erasure.rows import Person
+from bugtracker.importing.bulk import lift_timeouts
 from bugtracker.models import ApiKey, DeletionRequest, EventSeal, Member
 from bugtracker.runtime import Runtime
 
@@ -57,6 +58,8 @@ def _things(runtime: Runtime, person: Person) -> list[UUID]:
 def _sweep(runtime: Runtime, person: Person, request_id: UUID, things: Sequence[UUID]) -> bool:
     """One batch; False when there was nothing left to look at."""
     with runtime.db.transaction(org_id=person.org_id) as session:
+        # All of a batch may be about one busy person, on a slow machine.
+        lift_timeouts(session)
         after, sealed_to = _progress(session, person.org_id, request_id)
         to = min(after + BATCH, sealed_to)
         if to <= after:

@@ -123,7 +123,7 @@ def _forget_logins(session: Session, person: Person) -> None:
 
 
 def erase_reasons(session: Session, person: Person) -> None:
-    """What was said about the person when requests of theirs were decided."""
+    """What was said about the person when earlier requests were decided."""
     session.execute(
         update(DeletionRequest)
         .where(
