@@ -1,7 +1,7 @@
 """What a handler is given, and what it gives back."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -10,8 +10,9 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from bugtracker.contract import Operation
-from bugtracker.db import Database
+from bugtracker.db import Database, enter_tenant
 from bugtracker.errors import AuthenticationRequired, OrganisationRequired
+from bugtracker.models.organisation import Role
 from bugtracker.runtime import Runtime
 from bugtracker.security.principal import Principal
 
@@ -51,6 +52,13 @@ class Context:
         org_id = self.caller.org_id if self.caller else None
         account_id = self.caller.account_id if self.caller else None
         return self.runtime.db.session(org_id=org_id, account_id=account_id)
+
+    def within(self, org_id: UUID, role: Role) -> "Context":
+        """The same request and transaction in another organisation of the caller's."""
+        enter_tenant(self.session, org_id, self.user_id)
+        there = replace(self, caller=replace(self.principal, org_id=org_id, role=role))
+        there.__dict__["session"] = self.session
+        return there
 
     def commit(self) -> None:
         """Commits the request's transaction, if one was begun."""

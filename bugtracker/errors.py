@@ -142,6 +142,18 @@ class UserLinked(AppError):
     status, code, title = 409, "user_linked", "This person was linked to a member"
 
 
+class UserErased(AppError):
+    status, code, title = 409, "user_erased", "This person was erased"
+
+
+class DeletionRequested(AppError):
+    status, code, title = 409, "deletion_requested", "The deletion is requested already"
+
+
+class DeletionDecided(AppError):
+    status, code, title = 409, "deletion_decided", "The request was decided already"
+
+
 class UsernameTaken(AppError):
     status, code, title = 409, "username_taken", "The username is taken"
 

@@ -27,6 +27,7 @@ from bugtracker.errors import IdempotencyKeyInUse, IdempotencyKeyReused
 from bugtracker.ids import new_id
 from bugtracker.models import IdempotencyKey
 from bugtracker.models.idempotency import response_place
+from bugtracker.security.secrets import Keyring
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -51,6 +52,7 @@ class Claim:
     scope_hash: bytes
     key_hash: bytes
     fingerprint: bytes
+    owner_hash: bytes | None
 
     @property
     def is_row(self) -> ColumnElement[bool]:
@@ -124,14 +126,24 @@ def _claim_for(ctx: Context, path: Path, key: str) -> Claim:
         # Another key of the same person may have other scopes: it must not read this one's answers.
         scope.append(str(caller.api_key_id))
     request = [path, ctx.given_query, ctx.body]
+    keyring = ctx.runtime.keyring
     return Claim(
-        new_id(), _hash(ctx, "scope", scope), _hash(ctx, "key", key), _hash(ctx, "request", request)
+        new_id(),
+        scope_hash=_hash(keyring, "scope", scope),
+        key_hash=_hash(keyring, "key", key),
+        fingerprint=_hash(keyring, "request", request),
+        owner_hash=owner_hash(keyring, caller.account_id, caller.org_id) if caller else None,
     )
 
 
-def _hash(ctx: Context, purpose: str, value: Any) -> bytes:
+def owner_hash(keyring: Keyring, account_id: UUID, org_id: UUID | None) -> bytes:
+    """What marks the answers that somebody got in an organisation, or outside any."""
+    return _hash(keyring, "owner", [str(account_id), str(org_id)])
+
+
+def _hash(keyring: Keyring, purpose: str, value: Any) -> bytes:
     canonical = json.dumps([purpose, value], sort_keys=True)
-    return ctx.runtime.keyring.fingerprint(canonical.encode())
+    return keyring.fingerprint(canonical.encode())
 
 
 def _acquire(ctx: Context, claim: Claim) -> bytes | None:
@@ -182,6 +194,7 @@ def _take(connection: Connection, claim: Claim, found: Row[Any] | None) -> bool:
         "response_encrypted": None,
         "created_at": func.now(),
         "expires_at": func.now() + LIFETIME,
+        "owner_hash": claim.owner_hash,
     }
     if found is None:
         key = {"scope_hash": claim.scope_hash, "key_hash": claim.key_hash}

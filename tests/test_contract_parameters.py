@@ -52,6 +52,10 @@ def scene(world: World) -> Scene:
         invitation = made(caller.post("/api/invitations", body))
     revoked = {"email": "revoked@example.com", "role": "member"}
     caller.delete(f"/api/invitations/{made(caller.post('/api/invitations', revoked))['id']}")
+    erasures = [f"/api/users/{person.id}/deletion-requests" for person in (org.developer, caller)]
+    cancelled, waiting = (made(caller.post(erasure)) for erasure in erasures)
+    caller.post(f"/api/deletion-requests/{cancelled['id']}/cancel")
+    paths["deletion_request_id"] = waiting["id"]
     return Scene(caller, {**paths, "invitation_id": invitation["id"]})
 
 
@@ -105,6 +109,7 @@ EFFECTS: dict[str, dict[str, Value]] = {
     "list_api_keys": {**PAGING, "status": "revoked"},
     "list_organisations": PAGING,
     "list_invitations": {**PAGING, "state": "revoked"},
+    "list_deletion_requests": {**PAGING, "state": "cancelled"},
     "list_members": {**PAGING, "role": "developer"},
     "list_audit_events": {**PAGING, **AUDIT_FILTERS, "sort": "created_at"},
     "export_audit_events": {**AUDIT_FILTERS, "format": "ndjson"},

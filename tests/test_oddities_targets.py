@@ -21,6 +21,7 @@ IDS = {
     "api_key_id": NO_ID,
     "organisation_id": NO_ID,
     "invitation_id": NO_ID,
+    "deletion_request_id": NO_ID,
     "user_id": NO_ID,
     "job_id": NO_ID,
     "export_id": NO_ID,

@@ -51,6 +51,7 @@ class Reads:
         "/api/organisations",
         "/api/organisations/{org}/members?role=developer",
         "/api/invitations?state=pending",
+        "/api/deletion-requests?state=pending",
     )
     NUMBERED = (
         "/api/projects?page=1",

@@ -28,6 +28,8 @@ include-operation-id = [
   "list_projects", "list_issues", "list_comments", "list_issue_history", "list_sessions",
   "list_my_activity", "list_api_keys", "list_organisations", "list_members", "list_invitations",
   "list_all_issues", "list_audit_events", "export_audit_events", "list_users", "search",
+  "list_all_issues", "list_audit_events", "export_audit_events", "list_users",
+  "list_deletion_requests",
 ]
 [operations.checks.positive_data_acceptance]
 expected-statuses = [200, 400, 401, 403, 404]
@@ -57,7 +59,7 @@ include-path-regex = "/members/"
 enabled = false
 """
 # A caller who ends their own session would be refused everything after that.
-ENDS_THE_RUN = ("logout_all", "delete_session")
+ENDS_THE_RUN = ("logout_all", "delete_session", "delete_account")
 
 # Left alone it would sign up by itself: nobody verifies its address.
 NO_SIGN_UP = """

@@ -199,6 +199,8 @@ class TestCatalogue:
             "shared_organisations",
             "audited_organisations",
             "anonymise_event",
+            "erase_account",
+            "waiting_deletions",
         }
         for function in functions:
             assert function.proconfig == ["search_path=public, pg_temp"], function.proname

@@ -11,6 +11,7 @@ PERSONAL: Mapping[str, frozenset[str]] = MappingProxyType(
         "user": frozenset({"username", "name", "imported_username", "imported_name"}),
         "invitation": frozenset({"username", "name"}),
         "session": frozenset({"device"}),
+        "api_key": frozenset({"name"}),
         ANYTHING: frozenset({"email", "ip", "user_agent", "phone"}),
     }
 )

@@ -47,7 +47,7 @@ def github_archive(files: tuple[Path, ...], slug: str, create_org: bool, dry_run
         org_id = _organisation(runtime, slug, create_org)
         begun = time.perf_counter()
         with progress_bar(total_size(files), "Reading") as bar:
-            report = import_archives(runtime.db, org_id, files, dry_run=dry_run, progress=bar)
+            report = import_archives(runtime, org_id, files, dry_run=dry_run, progress=bar)
         seconds = time.perf_counter() - begun
         refresh_statistics(owner_url(runtime.settings))
         _print(report, seconds)

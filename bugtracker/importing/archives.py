@@ -8,7 +8,6 @@ from uuid import UUID
 from sqlalchemy.exc import DBAPIError
 
 from bugtracker.clock import utc_now
-from bugtracker.db import Database
 from bugtracker.importing.bulk import lift_timeouts
 from bugtracker.importing.fields import Refused
 from bugtracker.importing.people import People
@@ -16,6 +15,7 @@ from bugtracker.importing.projects import lock_imports, open_project
 from bugtracker.importing.reading import Archive, read_archive
 from bugtracker.importing.report import FileReport, Report
 from bugtracker.importing.writing import Writer
+from bugtracker.runtime import Runtime
 
 
 class Progress(Protocol):
@@ -30,7 +30,7 @@ class _DryRun(Exception):
 
 
 def import_archives(
-    db: Database, org_id: UUID, files: Sequence[Path], *, dry_run: bool, progress: Progress
+    runtime: Runtime, org_id: UUID, files: Sequence[Path], *, dry_run: bool, progress: Progress
 ) -> Report:
     """Imports GitHub archives into an organisation; importing the same again changes nothing.
 
@@ -42,7 +42,7 @@ def import_archives(
     for path in files:
         file_report = FileReport(path)
         report.files.append(file_report)
-        _import_file(db, org_id, file_report, _Meter(progress, path), dry_run=dry_run)
+        _import_file(runtime, org_id, file_report, _Meter(progress, path), dry_run=dry_run)
     return report
 
 
@@ -73,13 +73,13 @@ class _Meter:
 
 
 def _import_file(
-    db: Database, org_id: UUID, report: FileReport, meter: _Meter, *, dry_run: bool
+    runtime: Runtime, org_id: UUID, report: FileReport, meter: _Meter, *, dry_run: bool
 ) -> None:
     try:
         archive = read_archive(report.path, report)
         if report.refused and not archive.issues:
             raise Refused("issues", "has no record that can be imported")
-        _write(db, org_id, archive, report, meter, dry_run=dry_run)
+        _write(runtime, org_id, archive, report, meter, dry_run=dry_run)
     except _DryRun:
         pass
     except Refused as refusal:
@@ -93,7 +93,7 @@ def _import_file(
 
 
 def _write(
-    db: Database,
+    runtime: Runtime,
     org_id: UUID,
     archive: Archive,
     report: FileReport,
@@ -102,10 +102,10 @@ def _write(
     dry_run: bool,
 ) -> None:
     now = utc_now()
-    with db.transaction(org_id=org_id) as session:
+    with runtime.db.transaction(org_id=org_id) as session:
         lift_timeouts(session)
         lock_imports(session, org_id)
-        people = People(session, org_id, now)
+        people = People(session, org_id, now, runtime.keyring)
         project_id, key = open_project(session, org_id, archive, people, now)
         report.project, report.key = archive.name, key
         writer = Writer(session, (org_id, project_id), people, report, now)

@@ -12,6 +12,7 @@ from bugtracker.importing.bulk import Row, insert_rows
 from bugtracker.importing.rows import event_row
 from bugtracker.models import Event, Member
 from bugtracker.models.organisation import Role
+from bugtracker.security.secrets import Keyring
 
 SOURCE = "github"
 IMPORTER = "(import)"
@@ -35,8 +36,8 @@ class People:
     They are members; those who were assigned something are developers, as assignees must be.
     """
 
-    def __init__(self, session: Session, org_id: UUID, now: datetime) -> None:
-        self._session, self._org_id, self._now = session, org_id, now
+    def __init__(self, session: Session, org_id: UUID, now: datetime, keyring: Keyring) -> None:
+        self._session, self._org_id, self._now, self._keyring = session, org_id, now, keyring
         self._pending: dict[str, _Person] = {}
         self._promoted: list[UUID] = []
         self._known = {
@@ -44,6 +45,7 @@ class People:
             for user_id, username, role in session.execute(_imported_before(org_id))
             if username
         }
+        self._erased = {row.hash: row.user_id for row in session.execute(_erased_before(org_id))}
 
     def person(self, login: str) -> UUID:
         """The id of who has this login, new or not."""
@@ -89,9 +91,17 @@ class People:
         key = _key(login)
         person = self._known.get(key)
         if person is None:
-            person = _Person(new_id(), login, "member", is_new=True)
-            self._known[key] = self._pending[key] = person
+            person = self._known[key] = self._erased_or_new(login)
+            if person.is_new:
+                self._pending[key] = person
         return person
+
+    def _erased_or_new(self, login: str) -> _Person:
+        """Who was erased does not come back with the next import, and is not promoted."""
+        erased = self._erased.get(erased_login(self._keyring, self._org_id, login))
+        if erased is not None:
+            return _Person(erased, login, "developer", is_new=False)
+        return _Person(new_id(), login, "member", is_new=True)
 
     def _promote(self) -> None:
         if not self._promoted:
@@ -146,6 +156,18 @@ def _imported_before(org_id: UUID) -> Select[UUID, str | None, Role]:
         Member.account_id.is_(None),
         Member.imported_from == SOURCE,
     )
+
+
+def _erased_before(org_id: UUID) -> Select[UUID, bytes | None]:
+    return select(
+        func.coalesce(Member.linked_to, Member.user_id).label("user_id"),
+        Member.erased_login.label("hash"),
+    ).where(Member.org_id == org_id, Member.erased_login.is_not(None))
+
+
+def erased_login(keyring: Keyring, org_id: UUID, login: str) -> bytes:
+    """What is kept of the login of somebody who was erased: enough to know it again."""
+    return keyring.erased_hash(f"{org_id}/{SOURCE}/{_key(login)}".encode())
 
 
 def _key(login: str) -> str:

@@ -10,11 +10,12 @@ from typing import Any
 
 from procrastinate import App
 
+from bugtracker.erasure import jobs as erasing
 from bugtracker.exporting.building import build
 from bugtracker.exporting.endings import clear_due
 from bugtracker.jobs.expiry import expire
 from bugtracker.jobs.retry import Backoff
-from bugtracker.mail import exports, invitations
+from bugtracker.mail import exports, farewells, invitations
 from bugtracker.mail import jobs as mail
 from bugtracker.runtime import Runtime
 
@@ -31,6 +32,11 @@ JOBS: dict[str, Callable[..., None]] = {
     "mail.invitation": invitations.invitation,
     "mail.export_ready": exports.export_ready,
     "export.build": build,
+    "mail.deletion_refused": farewells.deletion_refused,
+    "deletion.announce": erasing.announce_deletion,
+    "deletion.run": erasing.run_deletion,
+    "account.announce": erasing.announce_account_deletion,
+    "account.erase": erasing.erase_account,
 }
 """Each is tried again, with growing pauses, until it succeeds or has failed ten times."""
 
@@ -42,6 +48,7 @@ def register(app: App, runtime: Runtime) -> None:
     _register_cleanup(app)
     _register_expiry(app, runtime)
     _register_clearing(app, runtime)
+    _register_resumption(app, runtime)
 
 
 def _register_cleanup(app: App) -> None:
@@ -69,3 +76,11 @@ def _register_clearing(app: App, runtime: Runtime) -> None:
 
     task: Any = app.task(name="exports.clear", retry=Backoff())(clear_exports)
     app.periodic(cron="*/10 * * * *")(task)
+
+
+def _register_resumption(app: App, runtime: Runtime) -> None:
+    def resume_deletions(timestamp: int) -> None:  # noqa: ARG001 - every periodic job is told
+        erasing.resume(runtime)
+
+    task: Any = app.task(name="deletions.resume", retry=Backoff())(resume_deletions)
+    app.periodic(cron="7 * * * *")(task)

@@ -14,6 +14,7 @@ from bugtracker.models.attempts import LoginAttempts
 from bugtracker.models.audit import EventCommitment, EventSeal
 from bugtracker.models.base import Base
 from bugtracker.models.comment import Comment, CommentDocument
+from bugtracker.models.deletion import DeletionRequest
 from bugtracker.models.event import Event
 from bugtracker.models.export import Export, ExportChunk
 from bugtracker.models.idempotency import IdempotencyKey
@@ -33,6 +34,7 @@ __all__ = [
     "Comment",
     "CommentDocument",
     "Credential",
+    "DeletionRequest",
     "Event",
     "EventCommitment",
     "EventSeal",

@@ -36,6 +36,8 @@ class Account(Versioned, Base):
         default=False, server_default=text("false")
     )
     """Not active because the last membership was ended by somebody else, and for as long."""
+    erasing_since: Mapped[datetime | None]
+    """When its owner deleted it; nothing brings it back."""
     last_login: Mapped[datetime | None]
     login_count: Mapped[int] = mapped_column(default=0)
     last_org_id: Mapped[UUID | None]

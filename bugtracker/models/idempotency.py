@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import LargeBinary
+from sqlalchemy import Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bugtracker.models.base import Base
@@ -13,6 +13,13 @@ class IdempotencyKey(Base):
     """A key somebody sent, by its keyed hashes. In flight until there is a response."""
 
     __tablename__ = "idempotency_keys"
+    __table_args__ = (
+        Index(
+            "idempotency_keys_owner_hash_idx",
+            "owner_hash",
+            postgresql_where=text("owner_hash IS NOT NULL"),
+        ),
+    )
 
     scope_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     """Operation and caller: the same key of somebody else is another key."""
@@ -25,6 +32,8 @@ class IdempotencyKey(Base):
     response_encrypted: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
+    owner_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Keyed hash of the caller and their organisation, by which their answers can be deleted."""
 
 
 def response_place(scope_hash: bytes, key_hash: bytes, fingerprint: bytes) -> str:

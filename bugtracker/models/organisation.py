@@ -4,13 +4,25 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Text, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    Text,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bugtracker.models.base import Base, OrderedEnum, Versioned, words_of
 
 Role = Literal["owner", "admin", "manager", "developer", "member", "auditor"]
 ROLES: tuple[Role, ...] = words_of(Role)
+
+ERASED = "erased"
+"""Where those come from of whom nothing is known any more."""
+ERASED_NAME = "Deleted user"
 
 
 class Organisation(Versioned, Base):
@@ -28,7 +40,8 @@ class Member(Versioned, Base):
 
     ``user_id`` is the account's id for those who have one. The others have no account and cannot
     log in; their username is unique per source inside the organisation only. ``linked_to`` is the
-    member whom such a person turned out to be: the row stays, removed, for what names it.
+    member whom such a person turned out to be: the row stays, removed, for what names it. So does
+    the row of somebody who was erased.
     """
 
     __tablename__ = "members"
@@ -71,8 +84,30 @@ class Member(Versioned, Base):
     imported_from: Mapped[str | None] = mapped_column(Text)
     imported_username: Mapped[str | None] = mapped_column(Text)
     imported_name: Mapped[str | None] = mapped_column(Text)
+    erased_login: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Keyed hash of the login that somebody imported had, by which the next import knows them."""
     removed_at: Mapped[datetime | None]
     linked_to: Mapped[UUID | None]
     last_login: Mapped[datetime | None]
     """The last login into this organisation; the account's own is nobody else's business."""
     login_count: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether a deletion request was carried out for this person."""
+        return self.imported_from == ERASED
+
+    def erase(self, now: datetime, login: bytes | None) -> None:
+        """Forgets who it was, but for the hash of an imported ``login``. The id stays, for what
+        names it; the placeholder is made of it."""
+        self.account_id, self.erased_login = None, login
+        self.imported_from, self.imported_name = ERASED, ERASED_NAME
+        self.imported_username = f"deleted-{self.user_id.hex}"
+        self.last_login, self.login_count = None, 0
+        self.removed_at = self.removed_at or now
+        self.touch(now)
+
+    def belongs_to(self, account_id: UUID) -> None:
+        """Somebody who was erased and has come back is known by their account again."""
+        self.account_id = account_id
+        self.imported_from = self.imported_username = self.imported_name = None

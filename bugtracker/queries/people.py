@@ -2,17 +2,22 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, SQLColumnExpression, and_, func, select
+from sqlalchemy import ColumnElement, FromClause, SQLColumnExpression, and_, case, func, select
 
 from bugtracker.models import Account, Member
+from bugtracker.models.organisation import ERASED
 
 USERNAME: ColumnElement[str] = func.coalesce(Account.username, Member.imported_username)
 NAME: ColumnElement[str | None] = func.coalesce(Account.name, Member.imported_name)
 
 
 def has_account() -> ColumnElement[bool]:
-    """Joins members to their account: their own, or that of the member they were linked to."""
-    return Account.id == func.coalesce(Member.account_id, Member.linked_to)
+    """Joins members to their account: their own, or that of the member they were linked to.
+
+    Not for those who were erased: the account may live on, in other organisations.
+    """
+    linked_to = case((Member.imported_from == ERASED, None), else_=Member.linked_to)
+    return Account.id == func.coalesce(Member.account_id, linked_to)
 
 
 PEOPLE: FromClause = (

@@ -57,6 +57,14 @@ class Keyring:
         return hmac.digest(self._idempotency_key, message, "sha256")
 
     @cached_property
+    def _erased_key(self) -> bytes:
+        return self._derive("erased")
+
+    def erased_hash(self, message: bytes) -> bytes:
+        """A 256-bit keyed hash of what was erased: it can be known again, and not be guessed."""
+        return hmac.digest(self._erased_key, message, "sha256")
+
+    @cached_property
     def _attempts_key(self) -> bytes:
         return self._derive("login-attempts")
 

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from bugtracker.conditional import check_if_match
 from bugtracker.context import Context
-from bugtracker.errors import OwnerRequired, UserLinked
+from bugtracker.errors import OwnerRequired, UserErased, UserLinked
 from bugtracker.models import Account, Member
 from bugtracker.models.organisation import Role
 from bugtracker.security.authentication import require_session, token_invalid
@@ -51,7 +51,7 @@ def change_role(ctx: Context, member: Member, role: Role) -> None:
     if role == member.role:
         return
     authorise_granting(caller, role)
-    _keep_an_owner(ctx, member)
+    keep_an_owner(ctx, member)
     set_role(ctx, member, role)
 
 
@@ -66,21 +66,26 @@ def remove(ctx: Context, user_id: UUID) -> Member:
     else:
         _authorised(ctx, "users.delete", member)
     check_if_match(ctx, member, member.user_id)
-    _keep_an_owner(ctx, member)
+    end(ctx, member)
+    if account is not None and user_id != ctx.user_id:
+        deactivate_after_last(ctx, account)
+    return member
+
+
+def end(ctx: Context, member: Member) -> None:
+    """Ends a locked membership, whoever may; 409 for the last owner."""
+    keep_an_owner(ctx, member)
     member.removed_at = ctx.now
     member.touch(ctx.now)
     record(ctx, "member.removed", member, {"removed": (False, True)})
     leaving.take_along(ctx, member)
-    if account is not None and user_id != ctx.user_id:
-        _deactivate_after_last(ctx, account)
-    return member
 
 
 def restore(ctx: Context, user_id: UUID) -> Member:
     """Takes somebody who was removed back, in the role they had; who was not is no change.
 
     404 for whoever never was a member, 403 above the role that the caller may give, 409 for
-    somebody who was linked to another member.
+    somebody who was linked to another member, or erased.
     """
     account = lock_account(ctx, user_id)
     member = _lock(ctx, user_id)
@@ -89,7 +94,7 @@ def restore(ctx: Context, user_id: UUID) -> Member:
     caller = acting(ctx)
     authorise(caller, "users.restore", NOBODY)
     authorise_granting(caller, member.role)
-    require_not_linked(member)
+    require_somebody(member)
     if member.removed_at is not None:
         member.removed_at = None
         member.touch(ctx.now)
@@ -99,10 +104,12 @@ def restore(ctx: Context, user_id: UUID) -> Member:
     return member
 
 
-def require_not_linked(person: Member) -> None:
-    """409 for somebody who turned out to be another member."""
+def require_somebody(person: Member) -> None:
+    """409 for somebody who turned out to be another member, or was erased."""
     if person.linked_to is not None:
         raise UserLinked(f"This person is the member {person.linked_to}.")
+    if person.is_erased:
+        raise UserErased("Nothing is known of this person any more.")
 
 
 def lock_account(ctx: Context, user_id: UUID) -> Account | None:
@@ -117,7 +124,8 @@ def lock_account(ctx: Context, user_id: UUID) -> Account | None:
     )
 
 
-def _deactivate_after_last(ctx: Context, account: Account) -> None:
+def deactivate_after_last(ctx: Context, account: Account) -> None:
+    """Disables a locked account that is in no organisation any more."""
     if account.is_active and not ctx.session.scalar(select(func.is_member_anywhere(account.id))):
         account.is_active, account.deactivated_by_removal = False, True
         account.touch(ctx.now)
@@ -151,6 +159,7 @@ def join(ctx: Context, org_id: UUID, account: Account, role: Role) -> Role:
         return role
     changes = {"removed": (True, False), "role": (member.role, role)}
     member.removed_at, member.role = None, role
+    member.belongs_to(account_id)
     member.touch(ctx.now)
     resource = events.Resource("user", account_id, member.version)
     events.append(ctx.session, by, "member.restored", resource, changes)
@@ -205,12 +214,18 @@ def _lock(ctx: Context, user_id: UUID) -> Member | None:
     )
 
 
-def _keep_an_owner(ctx: Context, member: Member) -> None:
+def keep_an_owner(ctx: Context, member: Member) -> None:
     """409 when this is the last owner who can log in."""
-    if member.role != "owner":
-        return
+    if is_last_owner(ctx, member):
+        raise OwnerRequired("Make somebody else an owner first.")
+
+
+def is_last_owner(ctx: Context, member: Member) -> bool:
+    """Whether no other owner of the organisation can log in."""
+    if member.role != "owner" or member.removed_at is not None:
+        return False
     another = (
-        select(Member)
+        select(Member.user_id)
         .join(Account, Account.id == Member.account_id)
         .where(
             Member.org_id == ctx.org_id,
@@ -220,5 +235,4 @@ def _keep_an_owner(ctx: Context, member: Member) -> None:
             Account.is_active,
         )
     )
-    if not ctx.session.scalar(select(exists(another.with_only_columns(Member.user_id)))):
-        raise OwnerRequired("Make somebody else an owner first.")
+    return not ctx.session.scalar(select(exists(another)))

@@ -97,15 +97,15 @@ def link_user(ctx: Context, user_id: UUID) -> UUID:
     """Makes somebody without an account one and the same with a member who has one: what they
     reported, wrote, made and are assigned becomes the member's. Returns the member's id.
 
-    404 for nobody, 403 above the caller's role, 409 for somebody linked already, 422 when the one
-    has an account or the other is no member with one.
+    404 for nobody, 403 above the caller's role, 409 for somebody linked already or erased, 422 when
+    the one has an account or the other is no member with one.
     """
     lock_organisation(ctx)
     caller = members.acting(ctx)
     authorise(caller, "users.update", NOBODY)
     person = _person(ctx, user_id)
     authorise_over(caller, person.role)
-    members.require_not_linked(person)
+    members.require_somebody(person)
     if person.account_id is not None:
         raise LinkInvalid("Somebody with an account is nobody else.")
     member_id = UUID(ctx.body["user_id"])

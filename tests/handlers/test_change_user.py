@@ -236,7 +236,7 @@ class TestLinkUser:
         person = world.import_person(org, "tidewatch", "member")
         self.link(org.owner, person, org.auditor)
         with world.runtime.db.transaction(org_id=org.id) as session:
-            people = People(session, org.id, utc_now())
+            people = People(session, org.id, utc_now(), world.runtime.keyring)
             assert people.assignee("TideWatch") == people.person("tidewatch") == org.auditor.id
             assert people.flush() == set()
         assert read(org.owner, org.auditor)["role"] == "auditor"

@@ -35,8 +35,8 @@ class Target:
 
     def take(self, *files: Path, dry_run: bool = False) -> Report:
         """Imports files."""
-        db = self.org.world.runtime.db
-        return import_archives(db, self.org.id, files, dry_run=dry_run, progress=self.steps)
+        runtime = self.org.world.runtime
+        return import_archives(runtime, self.org.id, files, dry_run=dry_run, progress=self.steps)
 
     def take_issues(self, *issues: Any, dry_run: bool = False, **fields: Any) -> Report:
         """Imports issues as the archive ``acme/tide-tables``."""

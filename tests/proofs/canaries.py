@@ -100,6 +100,18 @@ def reset_password(visitor: Visitor) -> None:
     visitor.password = new
 
 
+def delete_account(visitor: Visitor) -> None:
+    """Somebody who goes; the visitor stays."""
+    leaver = visitor.companion(f"leaver-{uuid4().hex[:8]}@example.com")
+    leaver.verified()
+    mine = leaver.as_me(leaver.logged_in())
+    wrong = leaver.keep("password", f"Wrong-{uuid4().hex}")
+    for password, status in ((wrong, 422), (leaver.password, 202), (leaver.password, 401)):
+        body = {"password": password}
+        answer = leaver.http.post("/api/auth/me/deletion", json=body, headers=mine)
+        assert answer.status_code == status
+
+
 STEPS: tuple[Step, ...] = (
     register,
     verify,
@@ -111,5 +123,6 @@ STEPS: tuple[Step, ...] = (
     *canaries_of_factors.STEPS,
     *canaries_of_guests.STEPS,
     *canaries_of_exports.STEPS,
+    delete_account,
 )
 """In this order."""

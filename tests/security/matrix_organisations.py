@@ -16,6 +16,10 @@ hand over           | no   | no   | no   | no | no | no   | no  | yes
 edit user           | self | self | self | no | no | self | yes | yes
 manage users        | no   | no   | no   | no | no | no   | yes | yes
 export user         | self | self | self | no | no | self | yes | yes
+ask for deletion    | self | self | self | no | no | self | yes | yes
+see deletion        | self | self | self | no | no | self | yes | yes
+decide deletion     | no   | no   | no   | no | no | no   | yes | yes
+cancel deletion     | self | self | self | no | no | self | self | self
 """
 
 OPERATIONS: dict[str, str | tuple[str, ...]] = {
@@ -35,6 +39,12 @@ OPERATIONS: dict[str, str | tuple[str, ...]] = {
     "export_user": ("export user",),
     "download_export": "account",
     "get_job": "account",
+    "create_deletion_request": ("ask for deletion",),
+    "list_deletion_requests": ("see members",),
+    "get_deletion_request": ("see deletion",),
+    "approve_deletion_request": ("decide deletion",),
+    "refuse_deletion_request": ("decide deletion",),
+    "cancel_deletion_request": ("cancel deletion",),
     "list_roles": "account",
     "list_issue_actions": ("view",),
     "list_project_actions": ("view",),
@@ -57,13 +67,14 @@ MISSING = "01955b4e-2e03-7a42-8503-ac43ac35012b"
 @dataclass(frozen=True)
 class Things:
     """An organisation, two members whom everybody who may remove others may remove, somebody
-    without a login."""
+    without a login, and two people's wishes to be erased."""
 
     organisation: str = MISSING
     leaver: str = MISSING
     invitation: str = MISSING
     user: str = MISSING
     imported: str = MISSING
+    erasures: tuple[str, str] = (MISSING, MISSING)
 
 
 NOWHERE = Things()
@@ -75,7 +86,15 @@ def things(org: Org) -> Things:
     people = (org.caller("auditor", name) for name in ("leaver", "user"))
     leaver, user = (str(person.id) for person in people)
     imported = str(org.world.import_person(org, f"tidewatch-{uuid4().hex[:8]}", "auditor"))
-    return Things(str(org.id), leaver, invitation["id"], user, imported)
+    erasures = deletion_requested(org, "weary"), deletion_requested(org, "wary")
+    return Things(str(org.id), leaver, invitation["id"], user, imported, erasures)
+
+
+def deletion_requested(org: Org, name: str) -> str:
+    """The id of a member's request to be erased."""
+    path = "/api/users/me/deletion-requests"
+    request_id: str = made(org.caller("auditor", name).post(path))["id"]
+    return request_id
 
 
 def reads(t: Things) -> list[Row]:
@@ -85,7 +104,13 @@ def reads(t: Things) -> list[Row]:
         ("invite", "get_invitation", f"/api/invitations/{t.invitation}", None),
         ("see members", "list_users", "/api/users", None),
         ("see members", "get_user", f"/api/users/{t.user}", None),
+        ("see members", "list_deletion_requests", "/api/deletion-requests", None),
+        ("see deletion", "get_deletion_request", erasure(t.erasures[0]), None),
     ]
+
+
+def erasure(request_id: str, action: str = "") -> str:
+    return f"/api/deletion-requests/{request_id}{action}"
 
 
 def writes(t: Things, heir: str) -> list[Row]:
@@ -96,6 +121,7 @@ def writes(t: Things, heir: str) -> list[Row]:
     invited = {"email": f"{uuid4()}@example.com", "role": "developer"}
     handed = {"user_id": heir, "current_password": PASSWORD}
     user, imported = f"/api/users/{t.user}", f"/api/users/{t.imported}"
+    (first, second), why = t.erasures, {"reason": "It was asked for"}
     noted = {"username": f"caller-{uuid4().hex[:8]}", "role": "member"}
     return [
         ("edit user", "update_user", user, {"role": "member"}),
@@ -104,6 +130,10 @@ def writes(t: Things, heir: str) -> list[Row]:
         ("manage users", "restore_user", f"{user}/restore", None),
         ("export user", "export_user", f"{user}/export", None),
         ("manage users", "link_user", f"{imported}/link", {"user_id": heir}),
+        ("ask for deletion", "create_deletion_request", f"{user}/deletion-requests", None),
+        ("cancel deletion", "cancel_deletion_request", erasure(first, "/cancel"), None),
+        ("decide deletion", "approve_deletion_request", erasure(first, "/approve"), why),
+        ("decide deletion", "refuse_deletion_request", erasure(second, "/refuse"), why),
         ("invite", "create_user", "/api/users", noted),
         ("change organisation", "update_organisation", organisation, {"name": "Renamed"}),
         ("change role", "update_member", leaver, {"role": "member"}),

@@ -68,6 +68,7 @@ OPERATIONS: dict[str, str | tuple[str, ...]] = {
     "enrol_two_factor": ACCOUNT,
     "confirm_two_factor": ACCOUNT,
     "disable_two_factor": ACCOUNT,
+    "delete_account": ACCOUNT,
     "regenerate_backup_codes": ACCOUNT,
     "list_api_keys": ("manage api keys",),
     "create_api_key": ("manage api keys",),

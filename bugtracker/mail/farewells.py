@@ -1,0 +1,57 @@
+"""Mails about the deletion of a person or an account, sent while there still is an address."""
+
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select
+
+from bugtracker.clock import utc_now
+from bugtracker.mail.message import compose
+from bugtracker.mail.sending import send_mail
+from bugtracker.models import Account, DeletionRequest, Organisation
+from bugtracker.runtime import Runtime
+
+log = structlog.get_logger()
+
+
+def deletion_refused(runtime: Runtime, org_id: str, request_id: str) -> None:
+    """Mails the person why their request was refused. Nothing for one that was not."""
+    with runtime.db.transaction(org_id=UUID(org_id)) as session:
+        request = session.get(DeletionRequest, (UUID(org_id), UUID(request_id)))
+    if request is not None and request.state == "refused":
+        _decided(runtime, "deletion_refused", request)
+
+
+def deletion_approved(runtime: Runtime, request: DeletionRequest) -> None:
+    """Mails the person that they are about to be erased, and why."""
+    _decided(runtime, "deletion_approved", request)
+
+
+def _decided(runtime: Runtime, kind: str, request: DeletionRequest) -> None:
+    """Nothing for somebody without an account: there is no address."""
+    with runtime.db.transaction(org_id=request.org_id) as session:
+        account = session.get(Account, request.user_id)
+        organisation = session.scalars(
+            select(Organisation.name).where(Organisation.id == request.org_id)
+        ).one()
+    if account is not None:
+        values = {"organisation": organisation, "reason": request.reason or ""}
+        _send(runtime, kind, account, values)
+
+
+def account_deleted(runtime: Runtime, account: Account) -> None:
+    """Mails whoever deleted their account that it is closed."""
+    _send(runtime, "account_deleted", account, {})
+
+
+def _send(runtime: Runtime, kind: str, account: Account, values: dict[str, str]) -> None:
+    settings = runtime.settings
+    message = compose(
+        kind,
+        sender=settings.mail_from,
+        recipient=account.email,
+        now=utc_now(),
+        values={"username": account.username, "base_url": settings.base_url, **values},
+    )
+    send_mail(settings, message)
+    log.info("mail_sent", kind=kind, account=str(account.id))
