@@ -22,6 +22,7 @@ IDS = {
     "organisation_id": NO_ID,
     "invitation_id": NO_ID,
     "user_id": NO_ID,
+    "reference": "customer-4711",
 }
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 

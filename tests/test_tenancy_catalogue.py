@@ -22,6 +22,7 @@ DELETABLE = {
     "login_attempts",
     "two_factor",
     "backup_codes",
+    "partner_nonces",
 }
 
 
@@ -192,6 +193,7 @@ class TestCatalogue:
             "shared_organisations",
             "audited_organisations",
             "anonymise_event",
+            "undo_provisioning_step",
         }
         for function in functions:
             assert function.proconfig == ["search_path=public, pg_temp"], function.proname

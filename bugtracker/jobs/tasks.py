@@ -10,6 +10,7 @@ from typing import Any
 
 from procrastinate import App
 
+from bugtracker.jobs import provisioning
 from bugtracker.jobs.expiry import expire
 from bugtracker.jobs.retry import Backoff
 from bugtracker.mail import invitations
@@ -27,6 +28,7 @@ JOBS: dict[str, Callable[..., None]] = {
     "mail.two_factor_changed": mail.two_factor_changed,
     "mail.new_sign_in": mail.new_sign_in,
     "mail.invitation": invitations.invitation,
+    "provisioning.run": provisioning.run,
 }
 """Each is tried again, with growing pauses, until it succeeds or has failed ten times."""
 

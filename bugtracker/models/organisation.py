@@ -12,6 +12,9 @@ from bugtracker.models.base import Base, OrderedEnum, Versioned, words_of
 Role = Literal["owner", "admin", "manager", "developer", "member", "auditor"]
 ROLES: tuple[Role, ...] = words_of(Role)
 
+Language = Literal["en", "hi", "de"]
+DEFAULT_LANGUAGE: Language = "en"
+
 
 class Organisation(Versioned, Base):
     """A tenant."""
@@ -21,6 +24,17 @@ class Organisation(Versioned, Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     slug: Mapped[str] = mapped_column(Text, unique=True)
     name: Mapped[str] = mapped_column(Text)
+
+
+class OrganisationSettings(Versioned, Base):
+    """What an organisation has chosen for all of its people; without a row, the defaults."""
+
+    __tablename__ = "organisation_settings"
+
+    org_id: Mapped[UUID] = mapped_column(
+        ForeignKey("organisations.id", ondelete="CASCADE"), primary_key=True
+    )
+    language: Mapped[Language] = mapped_column(Text)
 
 
 class Member(Versioned, Base):

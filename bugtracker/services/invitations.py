@@ -4,12 +4,13 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from bugtracker.conditional import check_if_match
 from bugtracker.context import Context
 from bugtracker.errors import InvitationPending, MemberExists, Violation
 from bugtracker.ids import new_id
-from bugtracker.jobs.queue import Options
+from bugtracker.jobs.queue import Options, Queue
 from bugtracker.models import Account, Invitation, Member
 from bugtracker.security.permissions import authorise_granting
 from bugtracker.security.scoping import lock_organisation, not_found
@@ -37,7 +38,7 @@ def create_invitation(ctx: Context) -> Invitation:
     ctx.session.add(invitation)
     changes = events.created(email=email, role=role)
     events.record(ctx, "invitation.created", resource(invitation), changes)
-    _mail(ctx, invitation)
+    queue_mail(ctx.runtime.queue, ctx.session, invitation)
     return invitation
 
 
@@ -70,10 +71,11 @@ def _end(ctx: Context) -> datetime:
     return ctx.now + timedelta(seconds=ctx.runtime.settings.invitation_seconds)
 
 
-def _mail(ctx: Context, invitation: Invitation) -> None:
+def queue_mail(queue: Queue, session: Session, invitation: Invitation) -> None:
+    """Queues the mail with the link, unless it waits already."""
     waiting = Options(queueing_lock=f"invitation:{invitation.id}")
     ids = {"org_id": invitation.org_id, "invitation_id": invitation.id}
-    ctx.runtime.queue.defer(ctx.session, "mail.invitation", waiting, **ids)
+    queue.defer(session, "mail.invitation", waiting, **ids)
 
 
 def resource(invitation: Invitation) -> events.Resource:
@@ -91,7 +93,7 @@ def resend_invitation(ctx: Context, invitation_id: str) -> Invitation:
     invitation.invited_by_id = ctx.user_id
     invitation.touch(ctx.now)
     events.record(ctx, "invitation.resent", resource(invitation), changes)
-    _mail(ctx, invitation)
+    queue_mail(ctx.runtime.queue, ctx.session, invitation)
     return invitation
 
 
