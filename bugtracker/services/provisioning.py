@@ -2,7 +2,10 @@
 :mod:`provisioning_steps`, done by a worker."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -17,19 +20,37 @@ from bugtracker.models import Provisioning, ProvisioningStep
 from bugtracker.models.partner import STEPS
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a partner asks for; ``fingerprint`` stands for the body."""
+
+    partner_id: UUID
+    body: Mapping[str, Any]
+    fingerprint: bytes
+    now: datetime
+    request_id: str | None = None
+
+
 def provision(ctx: Context) -> None:
     """Begins a saga for the body's ``reference``, or finds the one of the same body.
 
     422 when the reference belongs to another body, unless that one has failed: nothing is left
     of it then, and the reference is free again.
     """
-    fingerprint = _fingerprint(ctx)
-    saga_id = _claim(ctx, fingerprint)
+    asked = Asked(ctx.partner_id, ctx.body, _fingerprint(ctx), ctx.now, ctx.request_id)
+    saga_id = begin(ctx.session, asked)
     if saga_id is None:
-        _require_same(ctx, fingerprint)
+        _require_same(ctx.session, asked)
     else:
-        _plan(ctx.session, saga_id)
         defer(ctx.runtime.queue, ctx.session, saga_id)
+
+
+def begin(session: Session, asked: Asked) -> UUID | None:
+    """A new saga, or one that failed begun anew; None when there is one for the reference."""
+    saga_id = _claim(session, asked)
+    if saga_id is not None:
+        _plan(session, saga_id)
+    return saga_id
 
 
 def defer(queue: Queue, session: Session, saga_id: UUID) -> None:
@@ -44,23 +65,22 @@ def _fingerprint(ctx: Context) -> bytes:
     return ctx.runtime.keyring.fingerprint(canonical.encode())
 
 
-def _claim(ctx: Context, fingerprint: bytes) -> UUID | None:
-    """The saga that begins now, new or anew; None when there is one for the reference. One
-    statement: of many requests at once one gets it."""
+def _claim(session: Session, asked: Asked) -> UUID | None:
+    """One statement: of many requests at once one gets the reference."""
     fresh = {
-        "fingerprint": fingerprint,
-        "request": ctx.body,
+        "fingerprint": asked.fingerprint,
+        "request": asked.body,
         "state": "pending",
         "organisation_id": new_id(),
         "failure_code": None,
         "failure_detail": None,
         "attempts": 0,
-        "request_id": ctx.request_id,
-        "created_at": ctx.now,
-        "updated_at": ctx.now,
+        "request_id": asked.request_id,
+        "created_at": asked.now,
+        "updated_at": asked.now,
     }
-    key = {"partner_id": ctx.partner_id, "reference": ctx.body["reference"]}
-    return ctx.session.scalar(
+    key = {"partner_id": asked.partner_id, "reference": asked.body["reference"]}
+    return session.scalar(
         insert(Provisioning)
         .values(id=new_id(), **key, **fresh)
         .on_conflict_do_update(
@@ -89,12 +109,12 @@ def _plan(session: Session, saga_id: UUID) -> None:
     )
 
 
-def _require_same(ctx: Context, fingerprint: bytes) -> None:
-    reference = ctx.body["reference"]
+def _require_same(session: Session, asked: Asked) -> None:
     found = select(Provisioning.fingerprint).where(
-        Provisioning.partner_id == ctx.partner_id, Provisioning.reference == reference
+        Provisioning.partner_id == asked.partner_id,
+        Provisioning.reference == asked.body["reference"],
     )
-    if ctx.session.scalar(found) != fingerprint:
+    if session.scalar(found) != asked.fingerprint:
         reason = "came with another body before"
         violation = Violation("provisioning_reference_reused", reason, pointer="/reference")
         raise ProvisioningReferenceReused(
