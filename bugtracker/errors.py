@@ -168,6 +168,10 @@ class ApiKeyNotActive(AppError):
     status, code, title = 409, "api_key_not_active", "The API key cannot be rotated"
 
 
+class ProvisioningNotCompleted(AppError):
+    status, code, title = 409, "provisioning_not_completed", "The organisation is not whole (yet)"
+
+
 class IdempotencyKeyInUse(AppError):
     status, code, title = 409, "idempotency_key_in_use", "The first request is still at work"
 

@@ -24,3 +24,9 @@ def get_provisioning(ctx: Context, reference: str) -> Reply:
     if not rows:
         raise not_found("provisioning", "of yours")
     return Reply(serializers.provisioning(rows))
+
+
+def resend_owner_invitation(ctx: Context, reference: str) -> Reply:
+    """POST /api/provisioning/orgs/{reference}/invitation"""
+    service.resend_invitation(ctx, reference)
+    return Reply(status=204)

@@ -17,6 +17,9 @@ StepName = Literal["organisation", "owner", "settings", "project", "invitation"]
 STEPS: tuple[StepName, ...] = words_of(StepName)
 """In the order in which they are done; they are undone the other way round."""
 
+PARTNERS = "partner"
+"""Where people of an organisation come from who are the partner system that had it made."""
+
 
 class Partner(Base):
     """A system that may found organisations for others. Its name is what their owners see."""

@@ -13,11 +13,20 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from bugtracker.context import Context
-from bugtracker.errors import ProvisioningReferenceReused, Violation
+from bugtracker.db import enter_tenant
+from bugtracker.errors import (
+    InvitationClosed,
+    ProvisioningNotCompleted,
+    ProvisioningReferenceReused,
+    Violation,
+)
 from bugtracker.ids import new_id
 from bugtracker.jobs.queue import Options, Queue
-from bugtracker.models import Provisioning, ProvisioningStep
+from bugtracker.models import Invitation, Provisioning, ProvisioningStep
 from bugtracker.models.partner import STEPS
+from bugtracker.security.scoping import not_found
+from bugtracker.services import invitations
+from bugtracker.services.events import Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +131,30 @@ def _require_same(session: Session, asked: Asked) -> None:
             " organisation.",
             errors=[violation],
         )
+
+
+def resend_invitation(ctx: Context, reference: str) -> None:
+    """Mails the owner a new link. 404 for no saga of the partner's; 409 before it is completed,
+    and once the invitation was answered or somebody of the organisation has seen to it."""
+    saga = ctx.session.scalar(
+        select(Provisioning).where(
+            Provisioning.partner_id == ctx.partner_id, Provisioning.reference == reference
+        )
+    )
+    if saga is None:
+        raise not_found("provisioning", "of yours")
+    if saga.state != "completed":
+        raise ProvisioningNotCompleted("There is no invitation before the organisation is whole.")
+    enter_tenant(ctx.session, saga.organisation_id)
+    by = Origin(ctx.now, saga.organisation_id, actor_id=ctx.partner_id, request_id=ctx.request_id)
+    invitations.renew(ctx.runtime, ctx.session, _open_invitation(ctx.session, by), by)
+
+
+def _open_invitation(session: Session, by: Origin) -> Invitation:
+    """The invitation that the saga sent, locked."""
+    own = (Invitation.org_id == by.org_id, Invitation.invited_by_id == by.actor_id)
+    invitation = session.scalar(select(Invitation).where(*own).with_for_update())
+    if invitation is None:
+        raise InvitationClosed("The organisation has seen to it itself.")
+    invitation.require_open()
+    return invitation

@@ -16,13 +16,11 @@ from bugtracker.errors import OrganisationSlugTaken
 from bugtracker.ids import new_id
 from bugtracker.models import Invitation, Member, OrganisationSettings, Partner, Provisioning
 from bugtracker.models.organisation import DEFAULT_LANGUAGE
-from bugtracker.models.partner import StepName
+from bugtracker.models.partner import PARTNERS, StepName
 from bugtracker.runtime import Runtime
 from bugtracker.services import events, invitations, organisations, projects
 from bugtracker.services.project_keys import derive_key
 
-PARTNER = "partner"
-"""Where people come from who are partner systems."""
 FIRST_PROJECT = "First project"
 
 
@@ -68,7 +66,7 @@ def _write_down(work: Work) -> None:
         org_id=work.saga.organisation_id,
         user_id=work.partner.id,
         role="auditor",
-        imported_from=PARTNER,
+        imported_from=PARTNERS,
         imported_username=work.partner.name,
         created_at=work.now,
         updated_at=work.now,

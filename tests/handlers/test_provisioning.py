@@ -201,3 +201,48 @@ class TestGetProvisioning:
         chunked = partner.http.post(URL, content=pieces, headers=headers)
         assert chunked.status_code == 202
         assert partner.ended(body)["status"] == "completed"
+
+
+class TestResendOwnerInvitation:
+    def test_mails_another_link_until_somebody_has_accepted(
+        self, partner: Partner, owner: Newcomer
+    ) -> None:
+        body = wanted(owner={"email": owner.email})
+        partner.ended(body)
+        path = f"{URL}/{body['reference']}/invitation"
+        first = token_for(owner)
+        assert partner.send("POST", path).status_code == 204
+        second = token_for(owner, 2)
+        refused(accept(owner, first, **details(owner)), 422, "invitation_token_invalid")
+        assert accept(owner, second, **details(owner)).is_success
+        refused(partner.send("POST", path), 409, "invitation_closed")
+
+    def test_is_nothing_for_others_or_before_there_is_one(
+        self, world: World, runtime: Runtime, partner: Partner, anonymous: httpx.Client
+    ) -> None:
+        body = wanted(organisation={"name": "Engines", "slug": world.create_org().slug})
+        assert partner.ended(body)["status"] == "failed"
+        path = f"{URL}/{body['reference']}/invitation"
+        refused(partner.send("POST", path), 409, "provisioning_not_completed")
+        stranger = create_partner(runtime, anonymous)
+        refused(stranger.send("POST", path), 404, "resource_not_found")
+
+    def test_is_the_organisations_own_once_it_has_sent_it_itself(
+        self, world: World, runtime: Runtime, partner: Partner, owner: Newcomer
+    ) -> None:
+        body = wanted(owner={"email": owner.email})
+        made = partner.ended(body)
+        token_for(owner)
+        account_id, _ = world.create_account()
+        org_id = UUID(made["organisation_id"])
+        world.join(account_id, org_id, "owner")
+        _, token = world.open_session(account_id, org_id)
+        admin = world.client(Authorization=f"Bearer {token}")
+        (invitation,) = admin.get("/api/invitations").json()["items"]
+        assert admin.post(f"/api/invitations/{invitation['id']}/resend").is_success
+        path = f"{URL}/{body['reference']}/invitation"
+        refused(partner.send("POST", path), 409, "invitation_closed")
+        # Whoever the partner is in the organisation, it is nobody else.
+        linked = {"user_id": str(account_id)}
+        link = admin.post(f"/api/users/{invitation['invited_by_id']}/link", json=linked)
+        refused(link, 422, "link_invalid")

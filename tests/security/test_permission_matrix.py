@@ -95,6 +95,7 @@ OPERATIONS: dict[str, str | tuple[str, ...]] = {
     "verify_audit": ("read audit",),
     "provision_organisation": PARTNER,
     "get_provisioning": PARTNER,
+    "resend_owner_invitation": PARTNER,
     **organisations.OPERATIONS,
 }
 IN_AN_ORGANISATION = {name for name, row in OPERATIONS.items() if isinstance(row, tuple)}
