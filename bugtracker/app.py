@@ -21,6 +21,7 @@ from bugtracker.routing import handlers_of
 from bugtracker.runtime import Runtime
 from bugtracker.security.authentication import bearer_handler
 from bugtracker.security.keys import KeyStore
+from bugtracker.security.partners import partner_handler
 from bugtracker.security.passwords import Hasher, PasswordPolicy
 from bugtracker.security.secrets import Keyring
 from bugtracker.settings import Settings
@@ -79,7 +80,10 @@ def _connexion(
             partial(ValidationMiddleware, contract=contract),
             partial(RateLimitMiddleware, contract=contract, limits=limits),
         ],
-        security_map={"bearer": bearer_handler(runtime, contract.operations)},
+        security_map={
+            "bearer": bearer_handler(runtime, contract.operations),
+            "apiKey": partner_handler(runtime),
+        },
         resolver=Resolver(handlers.__getitem__),
     )
     middleware.add_api(contract.for_connexion())

@@ -14,7 +14,7 @@ from bugtracker.db import Database, enter_tenant
 from bugtracker.errors import AuthenticationRequired, OrganisationRequired
 from bugtracker.models.organisation import Role
 from bugtracker.runtime import Runtime
-from bugtracker.security.principal import Principal
+from bugtracker.security.principal import PartnerPrincipal, Principal
 
 
 @dataclass
@@ -40,6 +40,7 @@ class Context:
     headers: Mapping[str, str]
     """Validated header parameters, by their lower-case name."""
     body: Any = None
+    partner: PartnerPrincipal | None = None
 
     @property
     def db(self) -> Database:
@@ -88,6 +89,13 @@ class Context:
     def user_id(self) -> UUID:
         """The caller as a person in the organisation."""
         return self.principal.account_id
+
+    @property
+    def partner_id(self) -> UUID:
+        """The partner that signed the request; 401 where none did."""
+        if self.partner is None:
+            raise AuthenticationRequired("This is for partner systems.")
+        return self.partner.id
 
 
 @dataclass

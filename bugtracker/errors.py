@@ -53,6 +53,12 @@ class TwoFactorInvalid(AppError):
     commits = True
 
 
+class PartnerCredentialsInvalid(AppError):
+    """Whatever is wrong: key, timestamp, nonce or signature. The log says which."""
+
+    status, code, title = 401, "partner_credentials_invalid", "The request is not signed as agreed"
+
+
 class RefreshTokenInvalid(AppError):
     status, code, title = 401, "refresh_token_invalid", "The refresh token is not valid"
 
@@ -178,6 +184,10 @@ class ExportNotReady(AppError):
     status, code, title = 409, "export_not_ready", "The export is still being made"
 
 
+class ProvisioningNotCompleted(AppError):
+    status, code, title = 409, "provisioning_not_completed", "The organisation is not whole (yet)"
+
+
 class IdempotencyKeyInUse(AppError):
     status, code, title = 409, "idempotency_key_in_use", "The first request is still at work"
 
@@ -271,6 +281,14 @@ class AccountRequired(AppError):
 
 class PasswordTooWeak(AppError):
     status, code, title = 422, "password_too_weak", "The password is too weak"
+
+
+class ProvisioningReferenceReused(AppError):
+    status, code, title = (
+        422,
+        "provisioning_reference_reused",
+        "The reference belongs to another request",
+    )
 
 
 class IdempotencyKeyReused(AppError):

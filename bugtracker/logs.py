@@ -78,7 +78,7 @@ def log_request(scope: Scope, status: int, seconds: float) -> None:
         "request_id": state["request_id"],
         "client_ip": state["client_ip"],
     }
-    for name in ("operation_id", "account_id", "org_id", "via_key"):
+    for name in ("operation_id", "account_id", "org_id", "via_key", "partner_id"):
         if state.get(name) is not None:
             fields[name] = str(state[name])
     _requests.info("request", **fields)

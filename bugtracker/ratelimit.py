@@ -1,5 +1,5 @@
-"""Limits that single operations declare (``x-rate-limit: <name of LIMITS>``), counted
-before anybody is known. That of a known caller is in :mod:`callerlimit`.
+"""Limits that single operations declare (``x-rate-limit: <name of LIMITS>``), counted before any
+person is known, or by the partner system. That of a known caller is in :mod:`callerlimit`.
 
 They are counted after a request is known to be valid, and before anything is looked up or hashed:
 an account or a mailbox is counted by the name in the body, known or unknown alike. Names stand in
@@ -23,6 +23,7 @@ from bugtracker.edge.addresses import limit_key
 from bugtracker.errors import RateLimitExceeded
 from bugtracker.queries.familiar import has_logged_in_from
 from bugtracker.runtime import Runtime
+from bugtracker.security.principal import PartnerPrincipal
 from bugtracker.throttle import Headers, Quota, RateLimit, SharedCounts
 
 LOOKUPS = 2
@@ -37,6 +38,7 @@ class Asked:
     network: str
     """The client's IPv4 address, or /64 network of IPv6."""
     body: Any
+    partner: PartnerPrincipal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,10 @@ def _mailbox(asked: Asked) -> str:
     return f"{asked.operation.id}/{asked.body['email'].lower()}"
 
 
+def _partner(asked: Asked) -> str | None:
+    return None if asked.partner is None else str(asked.partner.id)
+
+
 LIMITS: Mapping[str, tuple[Rule, ...]] = {
     # The address first: whom it refuses, it keeps from using up the account's limit.
     "login": (
@@ -83,6 +89,7 @@ LIMITS: Mapping[str, tuple[Rule, ...]] = {
         Rule("mail", "rate_limit_login", _network_by_operation),
         Rule("mailbox", "rate_limit_mail", _mailbox),
     ),
+    "partner": (Rule("partner", "rate_limit_partner", _partner),),
 }
 
 
@@ -173,7 +180,7 @@ class RateLimitMiddleware(SpecMiddleware):
 def _asked(operation: Operation, scope: Scope) -> Asked:
     state = scope["state"]
     network = limit_key(state["client_ip"])
-    return Asked(operation, network, state["validated"].body)
+    return Asked(operation, network, state["validated"].body, state.get("partner"))
 
 
 def _with_headers(send: Send, headers: Headers) -> Send:

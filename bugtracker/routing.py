@@ -96,6 +96,7 @@ class Endpoint:
             given_query=request.query,
             headers={name.lower(): value for name, value in request.headers.items()},
             body=request.body,
+            partner=state.get("partner"),
         )
 
 

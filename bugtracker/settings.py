@@ -76,6 +76,8 @@ class Settings(BaseSettings):
     """What one account may change about its own security, all operations together."""
     rate_limit_mail: str = "5/hour"
     """Mails of one kind that anybody may ask for, to one mailbox."""
+    rate_limit_partner: str = "60/minute"
+    """Signed requests of one partner system, beside the limit of its address."""
 
     # Secrets and tokens.
     secret_key: SecretStr | None = None
@@ -151,6 +153,7 @@ class Settings(BaseSettings):
         "rate_limit_sensitive",
         "rate_limit_mail",
         "rate_limit_api_key",
+        "rate_limit_partner",
     )
     @classmethod
     def _is_a_rate_limit(cls, value: str) -> str:

@@ -105,6 +105,7 @@ def settings(cluster: Cluster, database: str, tmp_path_factory: pytest.TempPathF
         rate_limit_api_key="1000000/minute",
         rate_limit_sensitive="1000000/minute",
         rate_limit_mail="1000000/hour",
+        rate_limit_partner="1000000/minute",
         log_level="WARNING",
         cors_origins=("https://app.example",),
     )

@@ -17,7 +17,7 @@ from bugtracker import handlers
 from bugtracker.contract import Contract, Operation, load_contract
 from bugtracker.errors import all_errors
 from bugtracker.routing import handlers_of
-from bugtracker.security.permissions import ACCOUNT, PERMISSIONS, permissions_of
+from bugtracker.security.permissions import ACCOUNT, PARTNER, PERMISSIONS, permissions_of
 
 CONTRACT = load_contract()
 OPERATIONS = list(CONTRACT.operations.values())
@@ -74,7 +74,8 @@ class TestDocument:
         named = {f"#/components/{kind}/{name}" for kind in COMPONENTS for name in COMPONENTS[kind]}
         unused = named - references(CONTRACT.document)
         outside = {f"#/components/responses/{name}" for name in OUTSIDE_OPERATIONS}
-        assert unused - outside == {"#/components/securitySchemes/bearer"}
+        schemes = {f"#/components/securitySchemes/{name}" for name in ("bearer", "partner")}
+        assert unused - outside == schemes
 
     def test_the_introduction_names_what_any_path_can_answer(self) -> None:
         introduction = CONTRACT.document["info"]["description"]
@@ -115,6 +116,8 @@ class TestOperation:
         if operation.raw.get("x-public"):
             assert operation.permission is None
             assert operation.raw["security"] == []
+        elif operation.permission == PARTNER:
+            assert operation.raw["security"] == [{"partner": []}]
         else:
             assert operation.permission in {*PERMISSIONS, ACCOUNT}
             assert "security" not in operation.raw
@@ -131,7 +134,8 @@ class TestOperation:
         if "health" not in operation.tags:
             expected |= {"429"}
         if operation.permission is not None:
-            expected |= {"401", "403"}
+            # A partner is nobody anywhere: it may do all that is for partners, and nothing else.
+            expected |= {"401"} if operation.permission == PARTNER else {"401", "403"}
         if "{" in operation.path:
             expected |= {"404"}
         headers = {p.name for p in operation.parameters if p.location == "header"}

@@ -25,6 +25,7 @@ IDS = {
     "user_id": NO_ID,
     "job_id": NO_ID,
     "export_id": NO_ID,
+    "reference": "customer-4711",
 }
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 

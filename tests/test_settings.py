@@ -106,6 +106,7 @@ class TestRules:
             "rate_limit_sensitive",
             "rate_limit_mail",
             "rate_limit_api_key",
+            "rate_limit_partner",
         ],
     )
     def test_a_rate_must_be_one(self, name: str, rate: str) -> None:

@@ -22,6 +22,7 @@ DELETABLE = {
     "login_attempts",
     "two_factor",
     "backup_codes",
+    "partner_nonces",
 }
 # Copies of a tenant's data that live for a day: they are read by being deleted.
 PASSING = {"export_chunks"}
@@ -201,6 +202,7 @@ class TestCatalogue:
             "anonymise_event",
             "erase_account",
             "waiting_deletions",
+            "undo_provisioning_step",
         }
         for function in functions:
             assert function.proconfig == ["search_path=public, pg_temp"], function.proname

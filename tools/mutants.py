@@ -68,6 +68,11 @@ TESTS: dict[str, tuple[str, ...]] = {
         "handlers/test_auth_resend.py",
     ),
     f"{SECURITY}api_keys.py": ("security/test_api_keys.py", "handlers/test_api_keys.py"),
+    f"{SECURITY}partners.py": (
+        "security/test_partner_signatures.py",
+        "proofs/test_provisioning.py",
+    ),
+    f"{SECURITY}partner_signatures.py": ("security/test_partner_signatures.py",),
     f"{SECURITY}scoping.py": (
         "handlers/test_comments.py",
         "handlers/test_issues.py",

@@ -12,6 +12,7 @@ from bugtracker.cli.audit import audit
 from bugtracker.cli.data import import_group, seed
 from bugtracker.cli.keys import keys
 from bugtracker.cli.names import environment_variable
+from bugtracker.cli.partners import partners
 from bugtracker.cli.people import create_user
 from bugtracker.cli.serving import check, migrate, serve, worker
 from bugtracker.embedded import EmbeddedPostgresError
@@ -49,5 +50,16 @@ def main() -> None:
     """
 
 
-for command in (serve, worker, migrate, check, seed, import_group, create_user, keys, audit):
+for command in (
+    serve,
+    worker,
+    migrate,
+    check,
+    seed,
+    import_group,
+    create_user,
+    keys,
+    audit,
+    partners,
+):
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""Clears away what expired: tokens, sessions, claims on usernames, idempotency keys."""
+"""Clears away what expired: tokens, sessions, claims on usernames, idempotency keys, nonces."""
 
 from datetime import timedelta
 
@@ -9,6 +9,7 @@ from bugtracker.models import (
     IdempotencyKey,
     LoginAttempts,
     OneTimeToken,
+    PartnerNonce,
     RefreshToken,
     Session,
     Username,
@@ -18,6 +19,8 @@ from bugtracker.runtime import Runtime
 KEPT_TOKENS = timedelta(days=1)
 KEPT_SESSIONS = timedelta(days=30)
 """How long after its end somebody may still want to see a session of theirs."""
+KEPT_NONCES = timedelta(hours=1)
+"""In case the clock of this machine is ahead of those that judge timestamps."""
 
 
 def expire(runtime: Runtime) -> None:
@@ -28,6 +31,7 @@ def expire(runtime: Runtime) -> None:
         session.execute(delete(OneTimeToken).where(OneTimeToken.expires_at < now - KEPT_TOKENS))
         session.execute(delete(Session).where(Session.expires_at < now - KEPT_SESSIONS))
         session.execute(delete(IdempotencyKey).where(IdempotencyKey.expires_at < now))
+        session.execute(delete(PartnerNonce).where(PartnerNonce.expires_at < now - KEPT_NONCES))
         attempts_end = func.greatest(LoginAttempts.window_ends_at, LoginAttempts.locked_until)
         session.execute(delete(LoginAttempts).where(attempts_end < now))
         session.execute(delete(Username).where(Username.expires_at < now))

@@ -14,6 +14,7 @@ from procrastinate.jobs import Job, Status
 
 from bugtracker.audit.sealing import seal_all
 from bugtracker.clock import utc_now
+from bugtracker.jobs import provisioning
 from bugtracker.jobs.retry import MAX_ATTEMPTS
 from bugtracker.runtime import Runtime
 
@@ -52,6 +53,15 @@ def sealing(runtime: Runtime) -> Chore:
     return seal_events
 
 
+def resuming(runtime: Runtime) -> Chore:
+    """Takes up again what partners asked for and no job is working on any more."""
+
+    async def resume_provisioning(_: App) -> None:
+        await asyncio.to_thread(provisioning.resume, runtime)
+
+    return resume_provisioning
+
+
 async def retry_stalled(app: App) -> None:
     """Queues the jobs of dead workers again: Procrastinate leaves them ``doing`` for ever."""
     stalled = await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER_SECONDS)
@@ -75,4 +85,9 @@ async def _retry(app: App, job: Job) -> None:
 
 def chores(runtime: Runtime) -> tuple[tuple[float, Chore], ...]:
     """The pauses in seconds, and what is done between them."""
-    return (1.0, number_events), (5.0, sealing(runtime)), (10.0, retry_stalled)
+    return (
+        (1.0, number_events),
+        (5.0, sealing(runtime)),
+        (10.0, retry_stalled),
+        (10.0, resuming(runtime)),
+    )

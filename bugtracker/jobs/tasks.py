@@ -13,6 +13,7 @@ from procrastinate import App
 from bugtracker.erasure import jobs as erasing
 from bugtracker.exporting.building import build
 from bugtracker.exporting.endings import clear_due
+from bugtracker.jobs import provisioning
 from bugtracker.jobs.expiry import expire
 from bugtracker.jobs.retry import Backoff
 from bugtracker.mail import exports, farewells, invitations
@@ -37,6 +38,7 @@ JOBS: dict[str, Callable[..., None]] = {
     "deletion.run": erasing.run_deletion,
     "account.announce": erasing.announce_account_deletion,
     "account.erase": erasing.erase_account,
+    "provisioning.run": provisioning.run,
 }
 """Each is tried again, with growing pauses, until it succeeds or has failed ten times."""
 

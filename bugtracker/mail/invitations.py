@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from bugtracker.clock import utc_now
 from bugtracker.mail.message import compose
 from bugtracker.mail.sending import send_mail
-from bugtracker.models import Account, Invitation, Organisation
+from bugtracker.models import Invitation, Organisation
+from bugtracker.queries.people import PEOPLE
 from bugtracker.runtime import Runtime
 from bugtracker.security.secrets import new_token, token_hash
 
@@ -51,5 +52,9 @@ def _lock(session: Session, org_id: UUID, invitation_id: UUID) -> Invitation | N
 def _values(session: Session, invited: Invitation) -> dict[str, str]:
     """What the mail says of the invitation."""
     organisation = session.scalars(select(Organisation.name)).one()
-    sender = session.scalar(select(Account.username).where(Account.id == invited.invited_by_id))
+    sender = session.scalar(
+        select(PEOPLE.c.username).where(
+            PEOPLE.c.org_id == invited.org_id, PEOPLE.c.user_id == invited.invited_by_id
+        )
+    )
     return {"organisation": organisation, "sender": sender or "somebody", "role": invited.role}

@@ -21,7 +21,14 @@ from bugtracker.models.idempotency import IdempotencyKey
 from bugtracker.models.invitation import Invitation
 from bugtracker.models.issue import Issue, IssueDocument
 from bugtracker.models.job import BackgroundJob
-from bugtracker.models.organisation import Member, Organisation
+from bugtracker.models.organisation import Member, Organisation, OrganisationSettings
+from bugtracker.models.partner import (
+    Partner,
+    PartnerKey,
+    PartnerNonce,
+    Provisioning,
+    ProvisioningStep,
+)
 from bugtracker.models.project import Project
 from bugtracker.models.two_factor import BackupCode, TwoFactor
 
@@ -48,7 +55,13 @@ __all__ = [
     "Member",
     "OneTimeToken",
     "Organisation",
+    "OrganisationSettings",
+    "Partner",
+    "PartnerKey",
+    "PartnerNonce",
     "Project",
+    "Provisioning",
+    "ProvisioningStep",
     "RefreshToken",
     "Session",
     "SigningKey",

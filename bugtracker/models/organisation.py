@@ -23,6 +23,8 @@ ROLES: tuple[Role, ...] = words_of(Role)
 ERASED = "erased"
 """Where those come from of whom nothing is known any more."""
 ERASED_NAME = "Deleted user"
+Language = Literal["en", "hi", "de"]
+DEFAULT_LANGUAGE: Language = "en"
 
 
 class Organisation(Versioned, Base):
@@ -33,6 +35,17 @@ class Organisation(Versioned, Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     slug: Mapped[str] = mapped_column(Text, unique=True)
     name: Mapped[str] = mapped_column(Text)
+
+
+class OrganisationSettings(Versioned, Base):
+    """What an organisation has chosen for all of its people; without a row, the defaults."""
+
+    __tablename__ = "organisation_settings"
+
+    org_id: Mapped[UUID] = mapped_column(
+        ForeignKey("organisations.id", ondelete="CASCADE"), primary_key=True
+    )
+    language: Mapped[Language] = mapped_column(Text)
 
 
 class Member(Versioned, Base):

@@ -18,11 +18,13 @@ from uuid import UUID
 from bugtracker.security.secrets import token_hash
 
 MARK = "bt_"
+PARTNER_MARK = "bp_"
+"""What the keys of partner systems begin with, which are of the same form."""
 DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 NAME_LETTERS = string.ascii_lowercase + string.digits
 NAME_LENGTH, SECRET_LENGTH, CHECKSUM_LENGTH = 8, 43, 6
 SECRET_BITS = 256
-API_KEY = re.compile(r"(bt_[a-z0-9]{8}_[0-9A-Za-z]{43})([0-9A-Za-z]{6})")
+API_KEY = re.compile(r"(b[pt]_[a-z0-9]{8}_[0-9A-Za-z]{43})([0-9A-Za-z]{6})")
 
 KNOWN_SECONDS = 600.0
 """How long after its last good use a key is still counted by itself at the edge."""
@@ -43,9 +45,9 @@ class NewKey:
         return token_hash(self.secret)
 
 
-def new_key() -> NewKey:
+def new_key(mark: str = MARK) -> NewKey:
     """A key of 256 random bits."""
-    prefix = MARK + "".join(secrets.choice(NAME_LETTERS) for _ in range(NAME_LENGTH))
+    prefix = mark + "".join(secrets.choice(NAME_LETTERS) for _ in range(NAME_LENGTH))
     body = f"{prefix}_{_base62(secrets.randbits(SECRET_BITS), SECRET_LENGTH)}"
     return NewKey(prefix, body + _checksum(body))
 

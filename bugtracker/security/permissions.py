@@ -29,6 +29,9 @@ ROLE_DESCRIPTIONS: Mapping[Role, str] = MappingProxyType(
 ACCOUNT = "account"
 """Pseudo-permission of operations that need a live session and nothing else: no API key."""
 
+PARTNER = "partner"
+"""Pseudo-permission of operations for partner systems, which sign their requests."""
+
 
 class Grant(Enum):
     """How far a permission reaches."""

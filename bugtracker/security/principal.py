@@ -22,3 +22,11 @@ class Principal:
     role: Role | None = None
     scopes: frozenset[str] | None = None
     api_key_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerPrincipal:
+    """A partner system that signed the request. It is nobody in any organisation."""
+
+    id: UUID
+    name: str

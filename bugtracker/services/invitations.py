@@ -4,13 +4,15 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from bugtracker.conditional import check_if_match
 from bugtracker.context import Context
 from bugtracker.errors import InvitationPending, MemberExists, Violation
 from bugtracker.ids import new_id
-from bugtracker.jobs.queue import Options
+from bugtracker.jobs.queue import Options, Queue
 from bugtracker.models import Account, Invitation, Member
+from bugtracker.runtime import Runtime
 from bugtracker.security.permissions import authorise_granting
 from bugtracker.security.scoping import lock_organisation, not_found
 from bugtracker.services import events, members
@@ -37,7 +39,7 @@ def create_invitation(ctx: Context) -> Invitation:
     ctx.session.add(invitation)
     changes = events.created(email=email, role=role)
     events.record(ctx, "invitation.created", resource(invitation), changes)
-    _mail(ctx, invitation)
+    queue_mail(ctx.runtime.queue, ctx.session, invitation)
     return invitation
 
 
@@ -70,10 +72,11 @@ def _end(ctx: Context) -> datetime:
     return ctx.now + timedelta(seconds=ctx.runtime.settings.invitation_seconds)
 
 
-def _mail(ctx: Context, invitation: Invitation) -> None:
+def queue_mail(queue: Queue, session: Session, invitation: Invitation) -> None:
+    """Queues the mail with the link, unless it waits already."""
     waiting = Options(queueing_lock=f"invitation:{invitation.id}")
     ids = {"org_id": invitation.org_id, "invitation_id": invitation.id}
-    ctx.runtime.queue.defer(ctx.session, "mail.invitation", waiting, **ids)
+    queue.defer(session, "mail.invitation", waiting, **ids)
 
 
 def resource(invitation: Invitation) -> events.Resource:
@@ -86,13 +89,21 @@ def resend_invitation(ctx: Context, invitation_id: str) -> Invitation:
     begins anew. The caller answers for it from now on."""
     invitation = _lock(ctx, invitation_id)
     invitation.require_open()
-    changes = {"expires_at": (invitation.expires_at, _end(ctx))}
-    invitation.expires_at, invitation.token_hash = _end(ctx), None
-    invitation.invited_by_id = ctx.user_id
-    invitation.touch(ctx.now)
-    events.record(ctx, "invitation.resent", resource(invitation), changes)
-    _mail(ctx, invitation)
+    renew(ctx.runtime, ctx.session, invitation, events.by_caller(ctx))
     return invitation
+
+
+def renew(runtime: Runtime, session: Session, invitation: Invitation, by: events.Origin) -> None:
+    """Mails a new link for a locked, open invitation, which is of whoever does this from now on."""
+    if by.actor_id is None:
+        raise ValueError("somebody has to answer for an invitation")
+    ends = by.now + timedelta(seconds=runtime.settings.invitation_seconds)
+    changes = {"expires_at": (invitation.expires_at, ends)}
+    invitation.expires_at, invitation.token_hash = ends, None
+    invitation.invited_by_id = by.actor_id
+    invitation.touch(by.now)
+    events.append(session, by, "invitation.resent", resource(invitation), changes)
+    queue_mail(runtime.queue, session, invitation)
 
 
 def revoke_invitation(ctx: Context, invitation_id: str) -> None:

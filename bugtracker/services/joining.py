@@ -9,7 +9,7 @@ from sqlalchemy import select, text, update
 from bugtracker.context import Context
 from bugtracker.db import enter_tenant
 from bugtracker.errors import AccountRequired, InvitationTokenInvalid, Violation
-from bugtracker.models import Account, Invitation, Member, Organisation
+from bugtracker.models import Account, Invitation, Member, Organisation, Provisioning
 from bugtracker.models.organisation import Role
 from bugtracker.security.permissions import may_give
 from bugtracker.security.scoping import lock_organisation
@@ -152,5 +152,16 @@ def _require_sender_may(ctx: Context, invitation: Invitation) -> None:
             Account.is_active,
         )
     )
-    if not may_give(sender, invitation.role):
+    if not may_give(sender, invitation.role) and not _is_partners(ctx, invitation):
         raise _invalid("Whoever invited you may not do so any more; ask for another invitation.")
+
+
+def _is_partners(ctx: Context, invitation: Invitation) -> bool:
+    """Whether a partner system had it sent, with the organisation that it had made. Not before
+    that was whole; a partner that was disabled since has made it all the same."""
+    made = select(Provisioning.id).where(
+        Provisioning.organisation_id == invitation.org_id,
+        Provisioning.partner_id == invitation.invited_by_id,
+        Provisioning.state == "completed",
+    )
+    return ctx.session.scalar(made) is not None

@@ -3,7 +3,7 @@
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from uuid import UUID
 
@@ -66,16 +66,20 @@ def create_organisation(ctx: Context) -> UUID:
     """A new organisation that the caller owns. 409 when its slug is asked for and taken; without
     one it is made of the name."""
     body, by = ctx.body, _by(ctx, ctx.user_id)
-    reserved = ctx.runtime.settings.open_organisation
-    slugs: Iterable[str] = _free_slugs(body["name"], reserved)
-    if "slug" in body:
-        slugs = [body["slug"]] if body["slug"] != reserved else []
+    slugs = slugs_for(body, ctx.runtime.settings.open_organisation)
     try:
         org_id = found(ctx.session, slugs, body["name"], by)
     except ValueError as error:
         raise _slug_taken() from error
     add_member(ctx.session, org_id, ctx.user_id, "owner", by)
     return org_id
+
+
+def slugs_for(wanted: Mapping[str, str], reserved: str | None) -> Iterable[str]:
+    """The ``slug`` that is asked for, none when it is reserved; else ones made of the ``name``."""
+    if "slug" not in wanted:
+        return _free_slugs(wanted["name"], reserved)
+    return [wanted["slug"]] if wanted["slug"] != reserved else []
 
 
 def _slug_taken() -> OrganisationSlugTaken:
@@ -115,9 +119,12 @@ def _free_slugs(name: str, reserved: str | None) -> Iterator[str]:
         yield f"{slug}-{secrets.token_hex(3)}"
 
 
-def found(session: Session, slugs: Iterable[str], name: str, by: Origin) -> UUID:
-    """A new organisation under the first free one of ``slugs``; ValueError when none is."""
-    org_id = new_id()
+def found(
+    session: Session, slugs: Iterable[str], name: str, by: Origin, org_id: UUID | None = None
+) -> UUID:
+    """A new organisation, of this id if one is given, under the first free one of ``slugs``;
+    ValueError when none is."""
+    org_id = org_id or new_id()
     enter_tenant(session, org_id, by.account_id)
     for slug in slugs:
         made = session.scalar(

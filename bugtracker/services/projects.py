@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from bugtracker.conditional import check_if_match
 from bugtracker.context import Context
@@ -20,27 +21,32 @@ from bugtracker.services.project_keys import derive_key
 def create_project(ctx: Context) -> Project:
     """A new project from the request's body. 409 when its name or key is taken."""
     body = ctx.body
+    key = body.get("key") or derive_key(body["name"], _taken_keys(ctx))
+    by = events.by_caller(ctx)
+    return add_project(ctx.session, by, key, body["name"], body.get("description", ""))
+
+
+def add_project(
+    session: Session, by: events.Origin, key: str, name: str, description: str = ""
+) -> Project:
+    """A new project of whoever does it, in their organisation. 409 as :func:`create_project`."""
     project = Project(
-        org_id=ctx.org_id,
+        org_id=by.org_id,
         id=new_id(),
-        key=body.get("key") or derive_key(body["name"], _taken_keys(ctx)),
-        name=body["name"],
-        description=body.get("description", ""),
-        created_by_id=ctx.user_id,
+        key=key,
+        name=name,
+        description=description,
+        created_by_id=by.actor_id,
         is_archived=False,
         last_issue_number=0,
-        created_at=ctx.now,
-        updated_at=ctx.now,
+        created_at=by.now,
+        updated_at=by.now,
         version=1,
     )
-    ctx.session.add(project)
-    _flush(ctx)
-    events.record(
-        ctx,
-        "project.created",
-        events.of_project(project),
-        events.created(key=project.key, name=project.name, description=project.description),
-    )
+    session.add(project)
+    _flush(session)
+    changes = events.created(key=key, name=name, description=description)
+    events.append(session, by, "project.created", events.of_project(project), changes)
     return project
 
 
@@ -50,10 +56,10 @@ def _taken_keys(ctx: Context) -> set[str]:
     return set(ctx.session.scalars(select(Project.key).where(Project.org_id == ctx.org_id)))
 
 
-def _flush(ctx: Context) -> None:
+def _flush(session: Session) -> None:
     """Writes the project. 409 when its name or key is taken, maybe since a moment ago."""
     try:
-        ctx.session.flush()
+        session.flush()
     except IntegrityError as error:
         raise (_taken(error) or error) from error
 
@@ -93,7 +99,7 @@ def _apply(ctx: Context, project: Project, patch: dict[str, Any]) -> None:
     if not changes:
         return
     project.touch(ctx.now)
-    _flush(ctx)
+    _flush(ctx.session)
     action = "project.updated"
     if "is_archived" in changes:
         action = "project.archived" if project.is_archived else "project.unarchived"

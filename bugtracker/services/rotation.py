@@ -24,9 +24,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute
 
 from bugtracker.db import Database
-from bugtracker.models import IdempotencyKey, SigningKey, TwoFactor
+from bugtracker.models import IdempotencyKey, PartnerKey, SigningKey, TwoFactor
 from bugtracker.models.account import private_key_place
 from bugtracker.models.idempotency import response_place
+from bugtracker.models.partner import partner_secret_place
 from bugtracker.models.two_factor import seed_place
 from bugtracker.security.secrets import Keyring
 
@@ -61,6 +62,7 @@ class Encrypted:
 ENCRYPTED: tuple[Encrypted, ...] = (
     Encrypted(SigningKey.private_key_encrypted, lambda row: private_key_place(row.kid)),
     Encrypted(TwoFactor.seed_encrypted, lambda row: seed_place(row.account_id)),
+    Encrypted(PartnerKey.secret_encrypted, lambda row: partner_secret_place(row.id)),
     Encrypted(
         IdempotencyKey.response_encrypted,
         lambda row: response_place(row.scope_hash, row.key_hash, row.fingerprint),

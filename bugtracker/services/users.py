@@ -10,6 +10,7 @@ from bugtracker.context import Context
 from bugtracker.errors import LinkInvalid, PermissionDenied, UsernameTaken, Violation
 from bugtracker.ids import new_id
 from bugtracker.models import Account, Comment, Issue, Member, Project
+from bugtracker.models.partner import PARTNERS
 from bugtracker.queries.people import PEOPLE
 from bugtracker.security.authentication import require_session
 from bugtracker.security.permissions import authorise, authorise_granting, authorise_over
@@ -108,6 +109,9 @@ def link_user(ctx: Context, user_id: UUID) -> UUID:
     members.require_somebody(person)
     if person.account_id is not None:
         raise LinkInvalid("Somebody with an account is nobody else.")
+    if person.imported_from == PARTNERS:
+        # The organisation's first events would seem to be the member's.
+        raise LinkInvalid("A partner system is nobody else.")
     member_id = UUID(ctx.body["user_id"])
     _require_member(ctx, member_id)
     _hand_over(ctx, person.user_id, member_id)

@@ -174,6 +174,7 @@ class TestRotateSecrets:
         assert result.stdout.splitlines() == [
             "signing_keys.private_key_encrypted: 1 encrypted again, 0 left",
             "two_factor.seed_encrypted: 0 encrypted again, 0 left",
+            "partner_keys.secret_encrypted: 0 encrypted again, 0 left",
             "idempotency_keys.response_encrypted: 0 encrypted again, 0 left",
         ]
         assert self.NEW not in result.output
@@ -194,6 +195,7 @@ class TestRotateSecrets:
         assert result.stdout.splitlines() == [
             "signing_keys.private_key_encrypted: 0 encrypted again, 1 left",
             "two_factor.seed_encrypted: 0 encrypted again, 0 left",
+            "partner_keys.secret_encrypted: 0 encrypted again, 0 left",
             "idempotency_keys.response_encrypted: 1 encrypted again, 0 left",
         ]
         assert "1 in signing_keys.private_key_encrypted cannot be decrypted" in result.stderr

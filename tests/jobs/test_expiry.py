@@ -3,13 +3,23 @@
 from datetime import timedelta
 from uuid import uuid4
 
+import httpx
 from sqlalchemy import func, select
 
 from bugtracker.clock import utc_now
 from bugtracker.ids import new_id
 from bugtracker.jobs.expiry import expire
-from bugtracker.models import LoginAttempts, OneTimeToken, RefreshToken, Session, Username
+from bugtracker.models import (
+    LoginAttempts,
+    OneTimeToken,
+    Partner,
+    PartnerNonce,
+    RefreshToken,
+    Session,
+    Username,
+)
 from bugtracker.runtime import Runtime
+from tests.partners import create_partner
 
 from .running import account
 
@@ -67,6 +77,24 @@ class TestExpire:
         login, others = put_in(runtime, timedelta(days=-1))
         expire(runtime)
         assert remaining(runtime, login, *others) == 4
+
+    def test_deletes_nonces_whose_timestamp_is_too_old_on_any_clock(self, runtime: Runtime) -> None:
+        with httpx.Client() as nowhere:
+            name = create_partner(runtime, nowhere).name
+        with runtime.db.transaction() as session:
+            partner_id = session.scalars(select(Partner.id).where(Partner.name == name)).one()
+            session.add_all(
+                PartnerNonce(
+                    partner_id=partner_id,
+                    nonce=f"ended-{minutes}-minutes-ago",
+                    expires_at=utc_now() - timedelta(minutes=minutes),
+                )
+                for minutes in (-5, 30, 90)
+            )
+        expire(runtime)
+        with runtime.db.transaction() as session:
+            left = session.scalars(select(PartnerNonce.nonce).order_by(PartnerNonce.expires_at))
+            assert list(left) == ["ended-30-minutes-ago", "ended--5-minutes-ago"]
 
     def test_deletes_counts_whose_window_and_lockout_are_over(self, runtime: Runtime) -> None:
         past, future = (utc_now() + timedelta(seconds=n) for n in (-1, 60))

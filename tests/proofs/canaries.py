@@ -2,7 +2,12 @@
 
 from uuid import uuid4
 
-from tests.proofs import canaries_of_exports, canaries_of_factors, canaries_of_guests
+from tests.proofs import (
+    canaries_of_exports,
+    canaries_of_factors,
+    canaries_of_guests,
+    canaries_of_partners,
+)
 from tests.proofs.visitor import Step, Visitor
 from tests.registering import get_me, logout, refresh
 from tests.repeating import new_key
@@ -123,6 +128,7 @@ STEPS: tuple[Step, ...] = (
     *canaries_of_factors.STEPS,
     *canaries_of_guests.STEPS,
     *canaries_of_exports.STEPS,
+    *canaries_of_partners.STEPS,
     delete_account,
 )
 """In this order."""

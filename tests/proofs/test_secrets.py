@@ -21,8 +21,10 @@ from tests.proofs.reporting import Report
 from tests.proofs.searching import forms_of, found, mail_text, tables_of
 from tests.proofs.visitor import Visitor, mails_in
 
-SECRETIVE = ("/api/auth/", "/api/invitations", "/api/api-keys", "/api/exports")
-LIMITS = ("PER_IP", "LOGIN", "API_KEY", "SENSITIVE", "MAIL")
+SECRETIVE = (
+    "/api/auth/", "/api/invitations", "/api/api-keys", "/api/exports", "/api/provisioning",
+)  # fmt: skip
+LIMITS = ("PER_IP", "LOGIN", "API_KEY", "SENSITIVE", "MAIL", "PARTNER")
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +62,7 @@ def visit(environment: dict[str, str], admin_url: str) -> tuple[Visitor, Counter
         httpx.Client(base_url=url, timeout=30) as http,
     ):
         visitor = Visitor(http, directory / "mail")
+        visitor.environment = environment
         for step in STEPS:
             step(visitor)
         return visitor, fail_everywhere(visitor, admin_url)
@@ -73,9 +76,9 @@ def test_no_secret_lies_about(
     report: Report,
 ) -> None:
     """No password, token, API key, seed or code that passed through any operation of accounts,
-    invitations or API keys, well or badly, is in any log line, any column of the database or any
-    mail but the one it was sent in, neither in the clear nor in hex, base64 or percent encoding,
-    and no password as a plain hash."""
+    invitations, API keys or partners, well or badly, is in any log line, any column of the
+    database or any mail but the one it was sent in, neither in the clear nor in hex, base64 or
+    percent encoding, and no password as a plain hash."""
     admin_url = cluster.admin_url(own_database)
     visitor, failures = visit(environment, admin_url)
     logged, tables = log_of(visitor), tables_of(admin_url)
@@ -134,6 +137,8 @@ def stored_forms(cluster: Cluster, database: str) -> dict[str, str]:
         " UNION ALL SELECT encode(key_hash, 'hex') FROM api_keys"
         " UNION ALL SELECT encode(code_hash, 'hex') FROM backup_codes"
         " UNION ALL SELECT encode(seed_encrypted, 'hex') FROM two_factor"
+        " UNION ALL SELECT encode(key_hash, 'hex') FROM partner_keys"
+        " UNION ALL SELECT encode(secret_encrypted, 'hex') FROM partner_keys"
     )
     with engine.connect() as connection:
         forms = connection.scalars(statement).all()

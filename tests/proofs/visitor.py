@@ -26,6 +26,8 @@ class Visitor(Newcomer):
         """By kind and number; a kind is searched for as ``searching.py`` says."""
         self.password = self.new_password()
         self.mails_read = 0
+        self.environment: dict[str, str] = {}
+        """Of the server, for what its operator does meanwhile."""
 
     def new_password(self) -> str:
         """A password that is a canary, and so are those made of it."""

@@ -40,7 +40,7 @@ MAY_CREATE = ("member", "developer", "manager", "admin", "owner")
 ROLES: tuple[Role, ...] = ("auditor", "member", "developer", "manager", "admin", "owner")
 RELATIONS = ("none", "creator", "reporter", "assignee", "author")
 
-PUBLIC, ACCOUNT = "public", "account"
+PUBLIC, ACCOUNT, PARTNER = "public", "account", "partner"
 OPERATIONS: dict[str, str | tuple[str, ...]] = {
     "register": PUBLIC,
     "verify_email": PUBLIC,
@@ -95,6 +95,9 @@ OPERATIONS: dict[str, str | tuple[str, ...]] = {
     "list_audit_events": ("read audit",),
     "export_audit_events": ("read audit",),
     "verify_audit": ("read audit",),
+    "provision_organisation": PARTNER,
+    "get_provisioning": PARTNER,
+    "resend_owner_invitation": PARTNER,
     **organisations.OPERATIONS,
 }
 IN_AN_ORGANISATION = {name for name, row in OPERATIONS.items() if isinstance(row, tuple)}
@@ -280,6 +283,16 @@ class TestAnonymous:
             if row in (PUBLIC, ACCOUNT):
                 asked = _asked_for_a_token(anonymous, contract.operations[name])
                 assert asked is (row == ACCOUNT), name
+
+    def test_may_nothing_that_is_for_partners_whoever_it_is(
+        self, org: Org, contract: Contract, anonymous: httpx.Client
+    ) -> None:
+        for name in (name for name, row in OPERATIONS.items() if row == PARTNER):
+            operation = contract.operations[name]
+            for client in (anonymous, org.owner.http):
+                response = client.request(operation.method, operation.path, json={})
+                refused(response, 401, "partner_credentials_invalid")
+                assert response.headers["WWW-Authenticate"].startswith("Bugtracker-HMAC")
 
 
 def _asked_for_a_token(client: httpx.Client, operation: Operation) -> bool:

@@ -23,6 +23,7 @@ from bugtracker.settings import Settings
 from tests.authenticator import Authenticator
 from tests.behind import employee
 from tests.conformance import Conformance
+from tests.partners import create_partner
 from tests.registering import Newcomer, get_me, refresh, tokens_of
 from tests.repeating import create_issue, is_replay, login, new_key
 from tests.serving import serve
@@ -31,7 +32,7 @@ from tests.world import Caller, Json, World, made
 MASTER = "the master key of these tests, long enough"
 OLD, NEW = "old" * 12, "new" * 12
 KEYS, RESPONSES = "signing_keys.private_key_encrypted", "idempotency_keys.response_encrypted"
-SEEDS = "two_factor.seed_encrypted"
+SEEDS, SECRETS = "two_factor.seed_encrypted", "partner_keys.secret_encrypted"
 
 
 class Servers:
@@ -106,15 +107,17 @@ class TestRotateSecrets:
         login(person, key)
         app = Authenticator(before.runtime, person)
         app.enrol()
+        partner = create_partner(before.runtime, before.client())
         new = servers.runtime(NEW, OLD)
-        assert outdated(new) == 3
-        columns = (KEYS, SEEDS, RESPONSES)
+        assert outdated(new) == 4
+        columns = (KEYS, SEEDS, SECRETS, RESPONSES)
         assert rotated(new) == {name: Rotated(name, 1) for name in columns}
         assert rotated(new) == {name: Rotated(name) for name in columns}
         after = at(servers.start(NEW), person)
         assert is_replay(login(after, key))
         app.http = after.http
         assert app.confirm().status_code == 200
+        assert partner.at(after.http).status("nothing").status_code == 404
 
     def test_takes_what_is_from_before_envelopes(
         self, servers: Servers, monkeypatch: pytest.MonkeyPatch
