@@ -51,6 +51,8 @@ class Reads:
         "/api/organisations",
         "/api/organisations/{org}/members?role=developer",
         "/api/invitations?state=pending",
+        "/api/users/top-logins",
+        "/api/users/inactive?window=hour",
     )
     NUMBERED = (
         "/api/projects?page=1",

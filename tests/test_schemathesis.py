@@ -28,6 +28,7 @@ include-operation-id = [
   "list_projects", "list_issues", "list_comments", "list_issue_history", "list_sessions",
   "list_my_activity", "list_api_keys", "list_organisations", "list_members", "list_invitations",
   "list_all_issues", "list_audit_events", "export_audit_events", "list_users",
+  "list_inactive_users",
 ]
 [operations.checks.positive_data_acceptance]
 expected-statuses = [200, 400, 401, 403, 404]

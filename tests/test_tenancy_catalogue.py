@@ -192,6 +192,12 @@ class TestCatalogue:
             "shared_organisations",
             "audited_organisations",
             "anonymise_event",
+            "make_login_partition",
+            "drop_login_partition",
+            "roll_up_logins",
+            "unrolled_login_days",
+            "forget_logins",
+            "forget_logins_of_organisation",
         }
         for function in functions:
             assert function.proconfig == ["search_path=public, pg_temp"], function.proname

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from bugtracker import __version__
+from bugtracker.cli.analytics import analytics
 from bugtracker.cli.audit import audit
 from bugtracker.cli.data import import_group, seed
 from bugtracker.cli.keys import keys
@@ -49,5 +50,16 @@ def main() -> None:
     """
 
 
-for command in (serve, worker, migrate, check, seed, import_group, create_user, keys, audit):
+for command in (
+    serve,
+    worker,
+    migrate,
+    check,
+    seed,
+    import_group,
+    create_user,
+    keys,
+    audit,
+    analytics,
+):
     main.add_command(command)

@@ -12,6 +12,8 @@ from procrastinate import App
 
 from bugtracker.jobs.expiry import expire
 from bugtracker.jobs.retry import Backoff
+from bugtracker.login_analytics.recording import record_login
+from bugtracker.login_analytics.rollup import nightly, roll_up_past
 from bugtracker.mail import invitations
 from bugtracker.mail import jobs as mail
 from bugtracker.runtime import Runtime
@@ -27,8 +29,16 @@ JOBS: dict[str, Callable[..., None]] = {
     "mail.two_factor_changed": mail.two_factor_changed,
     "mail.new_sign_in": mail.new_sign_in,
     "mail.invitation": invitations.invitation,
+    "analytics.record_login": record_login,
 }
 """Each is tried again, with growing pauses, until it succeeds or has failed ten times."""
+
+PERIODIC: dict[str, tuple[str, Callable[[Runtime], object]]] = {
+    "accounts.expire": ("47 3 * * *", expire),
+    "analytics.nightly": ("17 0 * * *", nightly),
+    "analytics.roll_up": ("37 * * * *", roll_up_past),
+}
+"""When each is run (cron, UTC), and what; tried again as the others."""
 
 
 def register(app: App, runtime: Runtime) -> None:
@@ -36,7 +46,8 @@ def register(app: App, runtime: Runtime) -> None:
     for name, function in JOBS.items():
         app.task(name=name, retry=Backoff())(partial(function, runtime))
     _register_cleanup(app)
-    _register_expiry(app, runtime)
+    for name, (cron, periodic) in PERIODIC.items():
+        _register_periodic(app, name, cron, partial(periodic, runtime))
 
 
 def _register_cleanup(app: App) -> None:
@@ -50,9 +61,9 @@ def _register_cleanup(app: App) -> None:
     app.periodic(cron="17 3 * * *")(task)
 
 
-def _register_expiry(app: App, runtime: Runtime) -> None:
-    def expire_accounts(timestamp: int) -> None:  # noqa: ARG001 - every periodic job is told
-        expire(runtime)
+def _register_periodic(app: App, name: str, cron: str, function: Callable[[], object]) -> None:
+    def run(timestamp: int) -> None:  # noqa: ARG001 - every periodic job is told
+        function()
 
-    task: Any = app.task(name="accounts.expire", retry=Backoff())(expire_accounts)
-    app.periodic(cron="47 3 * * *")(task)
+    task: Any = app.task(name=name, retry=Backoff())(run)
+    app.periodic(cron=cron)(task)

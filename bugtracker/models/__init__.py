@@ -18,6 +18,7 @@ from bugtracker.models.event import Event
 from bugtracker.models.idempotency import IdempotencyKey
 from bugtracker.models.invitation import Invitation
 from bugtracker.models.issue import Issue, IssueDocument
+from bugtracker.models.login import LoginDaily, LoginDay, LoginEvent
 from bugtracker.models.organisation import Member, Organisation
 from bugtracker.models.project import Project
 from bugtracker.models.two_factor import BackupCode, TwoFactor
@@ -37,6 +38,9 @@ __all__ = [
     "Issue",
     "IssueDocument",
     "LoginAttempts",
+    "LoginDaily",
+    "LoginDay",
+    "LoginEvent",
     "Member",
     "OneTimeToken",
     "Organisation",

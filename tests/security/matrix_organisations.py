@@ -15,6 +15,7 @@ invite              | no   | no   | no   | no | no | yes  | yes | yes
 hand over           | no   | no   | no   | no | no | no   | no  | yes
 edit user           | self | self | self | no | no | self | yes | yes
 manage users        | no   | no   | no   | no | no | no   | yes | yes
+read analytics      | yes  | no   | no   | no | no | yes  | yes | yes
 """
 
 OPERATIONS: dict[str, str | tuple[str, ...]] = {
@@ -26,6 +27,8 @@ OPERATIONS: dict[str, str | tuple[str, ...]] = {
     "accept_invitation": "public",
     "list_users": ("see members",),
     "get_user": ("see members",),
+    "list_top_logins": ("read analytics",),
+    "list_inactive_users": ("read analytics",),
     "create_user": ("invite",),
     "update_user": ("edit user",),
     "delete_user": ("manage users",),
@@ -80,6 +83,8 @@ def reads(t: Things) -> list[Row]:
         ("invite", "list_invitations", "/api/invitations", None),
         ("invite", "get_invitation", f"/api/invitations/{t.invitation}", None),
         ("see members", "list_users", "/api/users", None),
+        ("read analytics", "list_top_logins", "/api/users/top-logins", None),
+        ("read analytics", "list_inactive_users", "/api/users/inactive", None),
         ("see members", "get_user", f"/api/users/{t.user}", None),
     ]
 
