@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from bugtracker.ids import new_id
+from bugtracker.login_analytics.recording import record_login
 from bugtracker.models import Account, LoginDaily, LoginDay, LoginEvent, Member
 from bugtracker.runtime import Runtime
 from bugtracker.services.events import Origin, Resource, append
@@ -39,12 +40,18 @@ def logged_in(runtime: Runtime, org: Org, user_id: UUID, *moments: datetime) -> 
     write(runtime, org, [login(user_id, moment) for moment in moments])
 
 
-def succeeded(runtime: Runtime, org: Org, user_id: UUID, moment: datetime) -> UUID:
-    """What the record of events has after a login whose job was lost; returns the login's id."""
-    resource = Resource("session", new_id())
+def succeeded(runtime: Runtime, org: Org, *logins: Login) -> None:
+    """What the record of events has after logins whose jobs did not run."""
     with runtime.db.transaction(org_id=org.id) as session:
-        append(session, Origin(moment, org.id, user_id, user_id), "login.succeeded", resource, {})
-    return resource.id
+        for id_, user_id, moment in logins:
+            by, resource = Origin(moment, org.id, user_id, user_id), Resource("session", id_)
+            append(session, by, "login.succeeded", resource, {})
+
+
+def recorded(runtime: Runtime, org: Org, *logins: Login) -> None:
+    """Runs the jobs of these logins."""
+    for id_, _, _ in logins:
+        record_login(runtime, str(org.id), str(id_))
 
 
 def events(runtime: Runtime, org: Org) -> Counter[UUID]:

@@ -47,6 +47,8 @@ def _record(session: Session, org_id: UUID, *which: ColumnElement[bool]) -> int:
         .join(Member, and_(Member.org_id == Event.org_id, Member.user_id == Event.account_id))
         .where(past, Member.account_id.is_not(None), ~_is_recorded())
         .where(Event.created_at >= func.kept_logins_from())
+        # Of two that add the same ones, one waits for the other.
+        .order_by(Event.created_at, Event.resource_id)
         # Nobody is forgotten meanwhile.
         .with_for_update(read=True, of=Member)
     )

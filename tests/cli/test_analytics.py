@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from bugtracker.clock import midnight, utc_now
 from bugtracker.runtime import Runtime
-from tests.logins import logged_in, marked, rolled_up, succeeded
+from tests.logins import logged_in, login, marked, rolled_up, succeeded
 from tests.world import Org
 
 from .conftest import Run
@@ -24,7 +24,7 @@ class TestRollUp:
         today = utc_now().date()
         since = today - timedelta(days=2)
         logged_in(runtime, org, org.member.id, midnight(since), midnight(today))
-        succeeded(runtime, org, org.member.id, midnight(since))
+        succeeded(runtime, org, login(org.member.id, midnight(since)))
         for added in (1, 0):
             result = run("analytics", "roll-up", "--from", str(since), "--to", str(today))
             assert result.exit_code == 0, result.output

@@ -14,7 +14,16 @@ from bugtracker.models import Account, LoginEvent, Member, Session
 from bugtracker.runtime import Runtime
 from bugtracker.settings import Settings
 from tests.behind import employee, events_of
-from tests.logins import counters, events, logged_in, marked, rolled_up, succeeded
+from tests.logins import (
+    counters,
+    events,
+    logged_in,
+    login,
+    marked,
+    recorded,
+    rolled_up,
+    succeeded,
+)
 from tests.registering import Newcomer, refresh, tokens_of
 from tests.world import Org, World
 
@@ -58,11 +67,11 @@ class TestRecordLogin:
         loner = Newcomer(anonymous, settings.mail_dir, f"{username}@example.com", username)
         assert loner.me()["login_count"] == 1
         with runtime.db.transaction() as session:
-            login = session.scalars(
+            started = session.scalars(
                 select(Session.id).where(Session.account_id == account_id)
             ).one()
             queued = text("SELECT count(*) FROM procrastinate_jobs WHERE args ->> 'login_id' = :id")
-            assert session.scalar(queued, {"id": str(login)}) == 0
+            assert session.scalar(queued, {"id": str(started)}) == 0
 
     def test_refreshing_and_refused_logins_are_none(
         self, runtime: Runtime, org: Org, person: Newcomer, anonymous: httpx.Client
@@ -98,10 +107,9 @@ class TestRecordLogin:
 class TestRecordMissing:
     def test_adds_the_logins_whose_jobs_were_lost(self, runtime: Runtime, org: Org) -> None:
         now = utc_now()
-        logins = [
-            succeeded(runtime, org, org.member.id, now - timedelta(hours=n)) for n in range(3)
-        ]
-        record_login(runtime, str(org.id), str(logins[1]))
+        logins = [login(org.member.id, now - timedelta(hours=n)) for n in range(3)]
+        succeeded(runtime, org, *logins)
+        recorded(runtime, org, logins[1])
         record_missing(runtime, now + timedelta(seconds=1), now + timedelta(days=1))
         assert events(runtime, org).total() == 1
         for _ in range(2):
@@ -112,10 +120,10 @@ class TestRecordMissing:
         self, runtime: Runtime, org: Org
     ) -> None:
         now = utc_now()
-        for months in (4, 5, -240):
-            moment = now + timedelta(days=31 * months)
-            login_id = succeeded(runtime, org, org.member.id, moment)
-            record_login(runtime, str(org.id), str(login_id))
+        moments = [now + timedelta(days=31 * months) for months in (4, 5, -240)]
+        logins = [login(org.member.id, moment) for moment in moments]
+        succeeded(runtime, org, *logins)
+        recorded(runtime, org, *logins)
         assert events(runtime, org) == {org.member.id: 2}
 
 
@@ -124,8 +132,9 @@ class TestForget:
         self, runtime: Runtime, org: Org
     ) -> None:
         now, gone = utc_now(), org.developer.id
-        login_id = succeeded(runtime, org, gone, now)
-        record_login(runtime, str(org.id), str(login_id))
+        late = login(gone, now)
+        succeeded(runtime, org, late)
+        recorded(runtime, org, late)
         logged_in(runtime, org, org.member.id, now, now)
         roll_up(runtime, now.date(), again=True)
         assert set(rolled_up(runtime, org)) == {(id_, now.date()) for id_ in (gone, org.member.id)}
@@ -136,7 +145,7 @@ class TestForget:
             forget(session, org.id, gone)
         assert set(rolled_up(runtime, org)) == {(org.member.id, now.date())}
         # Neither a late job nor the night brings it back.
-        record_login(runtime, str(org.id), str(login_id))
+        recorded(runtime, org, late)
         record_missing(runtime, now - timedelta(minutes=5), utc_now())
         assert events(runtime, org) == {org.member.id: 2}
         with runtime.db.transaction(org_id=org.id) as session:

@@ -10,13 +10,12 @@ from sqlalchemy import Connection, create_engine, func, select, text
 from bugtracker.app import create_runtime
 from bugtracker.clock import midnight, utc_now
 from bugtracker.embedded import Cluster
-from bugtracker.login_analytics.recording import record_login
 from bugtracker.login_analytics.rollup import kept_from, nightly, roll_up, roll_up_past
 from bugtracker.runtime import Runtime
 from bugtracker.services import accounts, organisations
 from bugtracker.services.events import Origin
 from bugtracker.settings import Settings
-from tests.logins import events, logged_in, login, marked, rolled_up, succeeded, write
+from tests.logins import events, logged_in, login, marked, recorded, rolled_up, succeeded, write
 from tests.world import Org, World
 
 A_MOMENT = timedelta(microseconds=1)
@@ -118,14 +117,16 @@ class TestNightly:
         day, today = date(2025, 3, 30), utc_now().date()
         moments = [midnight(day), midnight(day) + timedelta(hours=1)]
         logged_in(old, club, user, *moments, midnight(today))
-        succeeded(old, club, user, utc_now() - timedelta(minutes=1))
+        succeeded(old, club, login(user, utc_now() - timedelta(minutes=1)))
         nightly(old)
         assert kept_from(old) == first_of(months() - 2)
         assert events(old, club) == {user: 2}
         assert rolled_up(old, club) == {(user, day): 2}
         # Too late for March: neither counted nor in the way of what is.
         assert roll_up(old, day, again=True) == 0
-        record_login(old, str(club.id), str(succeeded(old, club, user, midnight(day))))
+        late = login(user, midnight(day))
+        succeeded(old, club, late)
+        recorded(old, club, late)
         nightly(old)
         assert rolled_up(old, club) == {(user, day): 2}
 
