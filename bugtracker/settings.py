@@ -117,6 +117,10 @@ class Settings(BaseSettings):
     open_organisation: str | None = None
     """Slug of the organisation that registrations without ``org_name`` join as developer."""
 
+    # Analytics.
+    login_event_months: int = Field(13, ge=2, le=1200)
+    """Months before this one whose single logins are kept; counts by day stay."""
+
     # Mail.
     smtp_host: str | None = None
     smtp_port: int = Field(25, ge=1, le=65535)

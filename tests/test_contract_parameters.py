@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from bugtracker.audit.sealing import seal_now
+from bugtracker.clock import utc_now
 from bugtracker.contract import Operation, load_contract
+from bugtracker.models import Member
+from tests.logins import logged_in
 from tests.world import Caller, World, made
 
 CONTRACT = load_contract()
@@ -50,6 +54,14 @@ def scene(world: World) -> Scene:
     for number in range(2):
         body = {"email": f"invited{number}@example.com", "role": "member"}
         invitation = made(caller.post("/api/invitations", body))
+    now = utc_now()
+    for person in (caller, org.developer):
+        logged_in(world.runtime, org, person.id, now)
+    # One has been away for more than a month, one for days.
+    for person, days in ((org.developer, 40), (org.member, 5)):
+        with world.runtime.db.transaction(org_id=org.id) as session:
+            member = session.get_one(Member, (org.id, person.id))
+            member.last_login = now - timedelta(days=days)
     revoked = {"email": "revoked@example.com", "role": "member"}
     caller.delete(f"/api/invitations/{made(caller.post('/api/invitations', revoked))['id']}")
     erasures = [f"/api/users/{person.id}/deletion-requests" for person in (org.developer, caller)]
@@ -99,6 +111,8 @@ EFFECTS: dict[str, dict[str, Value]] = {
         **PAGING, "search": "ober", "sort": "-username", "removed": "only", "filter": "role==owner",
         "fields": "name", "include": "orgs",
     },
+    "list_top_logins": {"window": "30d", "limit": 1},
+    "list_inactive_users": {**PAGING, "window": "hour", "fields": "name", "include": "orgs"},
     "get_user": {"fields": "name", "include": "roles"},
     "list_issue_history": {**PAGING, "sort": "-created_at"},
     "list_comments": {**PAGING, "page": 1, "sort": "-created_at", "render": "html"},

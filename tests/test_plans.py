@@ -107,7 +107,7 @@ class Big:
     def plans(self, path: str, **query: Any) -> list[Plan]:
         """The plans of the last statement of a GET, one for each mode."""
         with recorded(self.world.runtime.db.engine) as statements:
-            response = self.org.member.get(path, params=query)
+            response = self.org.owner.get(path, params=query)
         assert response.status_code == 200, response.text
         return self._plans(*statements[-1])
 

@@ -52,6 +52,8 @@ class Reads:
         "/api/organisations/{org}/members?role=developer",
         "/api/invitations?state=pending",
         "/api/deletion-requests?state=pending",
+        "/api/users/top-logins",
+        "/api/users/inactive?window=hour",
     )
     NUMBERED = (
         "/api/projects?page=1",

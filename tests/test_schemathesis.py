@@ -30,6 +30,7 @@ include-operation-id = [
   "list_all_issues", "list_audit_events", "export_audit_events", "list_users", "search",
   "list_all_issues", "list_audit_events", "export_audit_events", "list_users",
   "list_deletion_requests",
+  "list_inactive_users",
 ]
 [operations.checks.positive_data_acceptance]
 expected-statuses = [200, 400, 401, 403, 404]

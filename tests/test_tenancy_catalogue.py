@@ -203,6 +203,12 @@ class TestCatalogue:
             "erase_account",
             "waiting_deletions",
             "undo_provisioning_step",
+            "make_login_partition",
+            "drop_login_partition",
+            "roll_up_logins",
+            "unrolled_login_days",
+            "forget_logins",
+            "forget_logins_of_organisation",
         }
         for function in functions:
             assert function.proconfig == ["search_path=public, pg_temp"], function.proname

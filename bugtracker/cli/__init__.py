@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from bugtracker import __version__
+from bugtracker.cli.analytics import analytics
 from bugtracker.cli.audit import audit
 from bugtracker.cli.data import import_group, seed
 from bugtracker.cli.keys import keys
@@ -61,5 +62,6 @@ for command in (
     keys,
     audit,
     partners,
+    analytics,
 ):
     main.add_command(command)

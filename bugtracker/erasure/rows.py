@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from bugtracker.exporting import endings as exports
 from bugtracker.idempotency import owner_hash
 from bugtracker.importing.people import SOURCE, erased_login
+from bugtracker.login_analytics import recording as analytics
 from bugtracker.models import (
     Account,
     ApiKey,
@@ -44,6 +45,7 @@ def erase_rows(session: Session, keyring: Keyring, person: Person, now: datetime
     _forget_invitations(session, person, now)
     _forget_keys(session, person, now)
     _forget_logins(session, person)
+    analytics.forget(session, person.org_id, person.user_id)
     exports.forget(session, person.org_id, person.user_id, now)
     answers = owner_hash(keyring, person.user_id, person.org_id)
     session.execute(delete(IdempotencyKey).where(IdempotencyKey.owner_hash == answers))

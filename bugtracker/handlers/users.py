@@ -5,7 +5,9 @@ from uuid import UUID
 from bugtracker.context import Context, Reply
 from bugtracker.handlers.items import created, item
 from bugtracker.includes import shown_item, shown_page
+from bugtracker.login_analytics.windows import Window
 from bugtracker.paging import paginate
+from bugtracker.queries import top_logins
 from bugtracker.queries import users as queries
 from bugtracker.queries.included import USER_INCLUDES
 from bugtracker.security.scoping import not_found
@@ -17,6 +19,19 @@ from bugtracker.services import users as service
 def list_users(ctx: Context) -> Reply:
     """GET /api/users"""
     page = paginate(ctx, *queries.listed(ctx))
+    return shown_page(ctx, page, serializers.user, USER_INCLUDES)
+
+
+def list_top_logins(ctx: Context) -> Reply:
+    """GET /api/users/top-logins"""
+    window = Window.ending(ctx.now, ctx.query["window"])
+    rows = ctx.session.execute(top_logins.listed(ctx, window)).all()
+    return Reply(serializers.top_logins(rows, window, ctx.query["limit"]))
+
+
+def list_inactive_users(ctx: Context) -> Reply:
+    """GET /api/users/inactive"""
+    page = paginate(ctx, *queries.inactive(ctx))
     return shown_page(ctx, page, serializers.user, USER_INCLUDES)
 
 

@@ -16,6 +16,8 @@ from bugtracker.exporting.endings import clear_due
 from bugtracker.jobs import provisioning
 from bugtracker.jobs.expiry import expire
 from bugtracker.jobs.retry import Backoff
+from bugtracker.login_analytics.recording import record_login
+from bugtracker.login_analytics.rollup import nightly, roll_up_past
 from bugtracker.mail import exports, farewells, invitations
 from bugtracker.mail import jobs as mail
 from bugtracker.runtime import Runtime
@@ -39,8 +41,18 @@ JOBS: dict[str, Callable[..., None]] = {
     "account.announce": erasing.announce_account_deletion,
     "account.erase": erasing.erase_account,
     "provisioning.run": provisioning.run,
+    "analytics.record_login": record_login,
 }
 """Each is tried again, with growing pauses, until it succeeds or has failed ten times."""
+
+PERIODIC: dict[str, tuple[str, Callable[[Runtime], object]]] = {
+    "accounts.expire": ("47 3 * * *", expire),
+    "exports.clear": ("*/10 * * * *", clear_due),
+    "deletions.resume": ("7 * * * *", erasing.resume),
+    "analytics.nightly": ("17 0 * * *", nightly),
+    "analytics.roll_up": ("37 * * * *", roll_up_past),
+}
+"""When each is run (cron, UTC), and what; tried again as the others."""
 
 
 def register(app: App, runtime: Runtime) -> None:
@@ -48,9 +60,8 @@ def register(app: App, runtime: Runtime) -> None:
     for name, function in JOBS.items():
         app.task(name=name, retry=Backoff())(partial(function, runtime))
     _register_cleanup(app)
-    _register_expiry(app, runtime)
-    _register_clearing(app, runtime)
-    _register_resumption(app, runtime)
+    for name, (cron, periodic) in PERIODIC.items():
+        _register_periodic(app, name, cron, partial(periodic, runtime))
 
 
 def _register_cleanup(app: App) -> None:
@@ -64,25 +75,9 @@ def _register_cleanup(app: App) -> None:
     app.periodic(cron="17 3 * * *")(task)
 
 
-def _register_expiry(app: App, runtime: Runtime) -> None:
-    def expire_accounts(timestamp: int) -> None:  # noqa: ARG001 - every periodic job is told
-        expire(runtime)
+def _register_periodic(app: App, name: str, cron: str, function: Callable[[], object]) -> None:
+    def run(timestamp: int) -> None:  # noqa: ARG001 - every periodic job is told
+        function()
 
-    task: Any = app.task(name="accounts.expire", retry=Backoff())(expire_accounts)
-    app.periodic(cron="47 3 * * *")(task)
-
-
-def _register_clearing(app: App, runtime: Runtime) -> None:
-    def clear_exports(timestamp: int) -> None:  # noqa: ARG001 - every periodic job is told
-        clear_due(runtime)
-
-    task: Any = app.task(name="exports.clear", retry=Backoff())(clear_exports)
-    app.periodic(cron="*/10 * * * *")(task)
-
-
-def _register_resumption(app: App, runtime: Runtime) -> None:
-    def resume_deletions(timestamp: int) -> None:  # noqa: ARG001 - every periodic job is told
-        erasing.resume(runtime)
-
-    task: Any = app.task(name="deletions.resume", retry=Backoff())(resume_deletions)
-    app.periodic(cron="7 * * * *")(task)
+    task: Any = app.task(name=name, retry=Backoff())(run)
+    app.periodic(cron=cron)(task)

@@ -21,6 +21,7 @@ from bugtracker.models.idempotency import IdempotencyKey
 from bugtracker.models.invitation import Invitation
 from bugtracker.models.issue import Issue, IssueDocument
 from bugtracker.models.job import BackgroundJob
+from bugtracker.models.login import LoginDaily, LoginDay, LoginEvent
 from bugtracker.models.organisation import Member, Organisation, OrganisationSettings
 from bugtracker.models.partner import (
     Partner,
@@ -52,6 +53,9 @@ __all__ = [
     "Issue",
     "IssueDocument",
     "LoginAttempts",
+    "LoginDaily",
+    "LoginDay",
+    "LoginEvent",
     "Member",
     "OneTimeToken",
     "Organisation",

@@ -83,6 +83,16 @@ class Member(Versioned, Base):
             unique=True,
             postgresql_where=text("account_id IS NULL"),
         ),
+        Index(
+            "members_by_last_login_idx",
+            "org_id",
+            text(
+                "(CASE WHEN last_login IS NULL THEN '-infinity'::timestamp with time zone"
+                " ELSE last_login END)"
+            ),
+            "user_id",
+            postgresql_where=text("removed_at IS NULL AND account_id IS NOT NULL"),
+        ),
     )
 
     org_id: Mapped[UUID] = mapped_column(

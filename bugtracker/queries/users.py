@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, and_, func, select, true
 
 from bugtracker.context import Context
 from bugtracker.db import Rows
+from bugtracker.login_analytics.windows import INACTIVE
 from bugtracker.models import Account, Member
 from bugtracker.models.organisation import ROLES
 from bugtracker.paging import Sort, Sorts, last_time_sort, time_sort
@@ -76,6 +77,18 @@ def listed(ctx: Context) -> tuple[Rows, Sorts]:
     return statement.where(matches(TEXTS, search)), Sorts(
         by_relevance, SORTS.identity, "-relevance"
     )
+
+
+def inactive(ctx: Context) -> tuple[Rows, Sorts]:
+    """The members with an account whose last login into the organisation was before the window,
+    or never was; the longest first."""
+    last = last_time_sort(Member.last_login)
+    statement = _all(ctx).where(
+        Member.removed_at.is_(None),
+        Member.account_id.is_not(None),
+        last.expression < ctx.now - INACTIVE[ctx.query["window"]],
+    )
+    return statement, Sorts({"last_login": last}, Member.user_id, "last_login")
 
 
 def _all(ctx: Context) -> Rows:

@@ -1,7 +1,9 @@
 """People of an organisation as the contract shows them."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from bugtracker.login_analytics.windows import Window
 from bugtracker.models.organisation import Role
 from bugtracker.security.permissions import permissions_of
 
@@ -26,6 +28,21 @@ def user(row: Any) -> Json:
         "login_count": row.login_count,
         "updated_at": row.updated_at,
         "version": row.version,
+    }
+
+
+def top_logins(rows: Sequence[Any], window: Window, limit: int) -> Json:
+    """``TopLogins`` of the contract. There is one row without a person where there is nobody."""
+    return {
+        "window": window.name,
+        "from": window.first,
+        "to": window.last,
+        "logins": rows[0].logins,
+        "people": rows[0].people,
+        "limit": limit,
+        "items": [
+            {"user": person(row), "logins": row.own_logins} for row in rows if row.id is not None
+        ],
     }
 
 

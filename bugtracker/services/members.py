@@ -172,7 +172,11 @@ def note_login(session: Session, org_id: UUID, account_id: UUID, now: datetime) 
     session.execute(
         update(Member)
         .where(Member.org_id == org_id, Member.user_id == account_id)
-        .values(last_login=now, login_count=Member.login_count + 1)
+        .values(
+            # Who waited for another login may have begun before it.
+            last_login=func.greatest(Member.last_login, now),
+            login_count=Member.login_count + 1,
+        )
     )
 
 

@@ -60,8 +60,8 @@ def start(ctx: Context, account: Account, wanted: UUID | None, how: Mapping[str,
     if account.last_login is not None:
         _tell_if_new(ctx, started)
     ctx.session.add(started)
-    account.last_login, account.last_org_id = ctx.now, org_id
-    account.login_count += 1
+    account.last_org_id = org_id
+    account.note_login(ctx.now)
     events.record_for_account(
         ctx,
         "login.succeeded",
@@ -72,6 +72,8 @@ def start(ctx: Context, account: Account, wanted: UUID | None, how: Mapping[str,
     )
     if org_id is not None:
         members.note_login(ctx.session, org_id, account.id, ctx.now)
+        ids = {"org_id": org_id, "login_id": started.id}
+        ctx.runtime.queue.defer(ctx.session, "analytics.record_login", **ids)
     return _issue(ctx, started.id, account.id, org_id, started.expires_at)
 
 

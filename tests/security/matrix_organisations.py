@@ -20,6 +20,7 @@ ask for deletion    | self | self | self | no | no | self | yes | yes
 see deletion        | self | self | self | no | no | self | yes | yes
 decide deletion     | no   | no   | no   | no | no | no   | yes | yes
 cancel deletion     | self | self | self | no | no | self | self | self
+read analytics      | yes  | no   | no   | no | no | yes  | yes | yes
 """
 
 OPERATIONS: dict[str, str | tuple[str, ...]] = {
@@ -31,6 +32,8 @@ OPERATIONS: dict[str, str | tuple[str, ...]] = {
     "accept_invitation": "public",
     "list_users": ("see members",),
     "get_user": ("see members",),
+    "list_top_logins": ("read analytics",),
+    "list_inactive_users": ("read analytics",),
     "create_user": ("invite",),
     "update_user": ("edit user",),
     "delete_user": ("manage users",),
@@ -103,6 +106,8 @@ def reads(t: Things) -> list[Row]:
         ("invite", "list_invitations", "/api/invitations", None),
         ("invite", "get_invitation", f"/api/invitations/{t.invitation}", None),
         ("see members", "list_users", "/api/users", None),
+        ("read analytics", "list_top_logins", "/api/users/top-logins", None),
+        ("read analytics", "list_inactive_users", "/api/users/inactive", None),
         ("see members", "get_user", f"/api/users/{t.user}", None),
         ("see members", "list_deletion_requests", "/api/deletion-requests", None),
         ("see deletion", "get_deletion_request", erasure(t.erasures[0]), None),
