@@ -192,6 +192,9 @@ class TestCatalogue:
             "shared_organisations",
             "audited_organisations",
             "anonymise_event",
+            "webhook_backlogs",
+            "claim_webhook_deliveries",
+            "prune_webhook_deliveries",
         }
         for function in functions:
             assert function.proconfig == ["search_path=public, pg_temp"], function.proname

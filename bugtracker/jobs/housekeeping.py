@@ -16,6 +16,8 @@ from bugtracker.audit.sealing import seal_all
 from bugtracker.clock import utc_now
 from bugtracker.jobs.retry import MAX_ATTEMPTS
 from bugtracker.runtime import Runtime
+from bugtracker.webhooks.dispatch import Dispatcher
+from bugtracker.webhooks.fanout import fan_out_all
 
 STALLED_AFTER_SECONDS = 30.0
 """A worker beats every ten seconds; silent for so long, it counts as dead."""
@@ -52,6 +54,15 @@ def sealing(runtime: Runtime) -> Chore:
     return seal_events
 
 
+def fanning_out(runtime: Runtime) -> Chore:
+    """Makes deliveries of numbered events."""
+
+    async def fan_out(_: App) -> None:
+        await asyncio.to_thread(fan_out_all, runtime)
+
+    return fan_out
+
+
 async def retry_stalled(app: App) -> None:
     """Queues the jobs of dead workers again: Procrastinate leaves them ``doing`` for ever."""
     stalled = await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER_SECONDS)
@@ -74,5 +85,12 @@ async def _retry(app: App, job: Job) -> None:
 
 
 def chores(runtime: Runtime) -> tuple[tuple[float, Chore], ...]:
-    """The pauses in seconds, and what is done between them."""
-    return (1.0, number_events), (5.0, sealing(runtime)), (10.0, retry_stalled)
+    """The pauses in seconds, and what is done between them. Delivering only ends with the worker,
+    or by a failure."""
+    return (
+        (1.0, number_events),
+        (5.0, sealing(runtime)),
+        (10.0, retry_stalled),
+        (0.5, fanning_out(runtime)),
+        (1.0, Dispatcher(runtime).run),
+    )

@@ -12,7 +12,7 @@ from procrastinate import App
 
 from bugtracker.jobs.expiry import expire
 from bugtracker.jobs.retry import Backoff
-from bugtracker.mail import invitations
+from bugtracker.mail import invitations, webhooks
 from bugtracker.mail import jobs as mail
 from bugtracker.runtime import Runtime
 
@@ -27,6 +27,7 @@ JOBS: dict[str, Callable[..., None]] = {
     "mail.two_factor_changed": mail.two_factor_changed,
     "mail.new_sign_in": mail.new_sign_in,
     "mail.invitation": invitations.invitation,
+    "mail.webhook_suspended": webhooks.webhook_suspended,
 }
 """Each is tried again, with growing pauses, until it succeeds or has failed ten times."""
 

@@ -21,6 +21,13 @@ from bugtracker.models.issue import Issue, IssueDocument
 from bugtracker.models.organisation import Member, Organisation
 from bugtracker.models.project import Project
 from bugtracker.models.two_factor import BackupCode, TwoFactor
+from bugtracker.models.webhook import (
+    Webhook,
+    WebhookAttempt,
+    WebhookCursor,
+    WebhookDelivery,
+    WebhookSecret,
+)
 
 __all__ = [
     "Account",
@@ -46,4 +53,9 @@ __all__ = [
     "SigningKey",
     "TwoFactor",
     "Username",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookCursor",
+    "WebhookDelivery",
+    "WebhookSecret",
 ]

@@ -94,10 +94,6 @@ class TestRegistry:
         }
         assert columns == {each.name for each in ENCRYPTED}
 
-    def test_names_global_tables_only(self) -> None:
-        """Without a tenant the rows of a tenant are invisible, and would be passed over."""
-        assert not [each.name for each in ENCRYPTED if "org_id" in each.column.table.columns]
-
 
 class TestRotateSecrets:
     def test_encrypts_everything_again_and_then_nothing(self, servers: Servers) -> None:
