@@ -22,6 +22,8 @@ IDS = {
     "organisation_id": NO_ID,
     "invitation_id": NO_ID,
     "user_id": NO_ID,
+    "webhook_id": NO_ID,
+    "event_id": NO_ID,
 }
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 

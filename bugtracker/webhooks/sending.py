@@ -206,6 +206,6 @@ def _failed(error: Exception) -> Outcome:
 
 def _reason(error: Exception) -> str:
     """The word for an error; TLS is wrapped in one of the connection."""
-    if isinstance(error, httpcore.ConnectError) and isinstance(error.__cause__, ssl.SSLError):
+    if isinstance(error, httpcore.ConnectError) and isinstance(error.__context__, ssl.SSLError):
         return "tls_failed"
     return next((word for kind, word in REASONS if isinstance(error, kind)), "failed")

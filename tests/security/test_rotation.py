@@ -31,7 +31,7 @@ from tests.world import Caller, Json, World, made
 MASTER = "the master key of these tests, long enough"
 OLD, NEW = "old" * 12, "new" * 12
 KEYS, RESPONSES = "signing_keys.private_key_encrypted", "idempotency_keys.response_encrypted"
-SEEDS = "two_factor.seed_encrypted"
+SEEDS, WEBHOOKS = "two_factor.seed_encrypted", "webhook_secrets.secret_encrypted"
 
 
 class Servers:
@@ -102,11 +102,14 @@ class TestRotateSecrets:
         login(person, key)
         app = Authenticator(before.runtime, person)
         app.enrol()
+        for _ in range(2):
+            before.create_org().admin.create_webhook()
         new = servers.runtime(NEW, OLD)
-        assert outdated(new) == 3
-        columns = (KEYS, SEEDS, RESPONSES)
-        assert rotated(new) == {name: Rotated(name, 1) for name in columns}
-        assert rotated(new) == {name: Rotated(name) for name in columns}
+        assert outdated(new) == 5
+        counts = {KEYS: 1, SEEDS: 1, RESPONSES: 1, WEBHOOKS: 2}
+        assert rotated(new) == {name: Rotated(name, count) for name, count in counts.items()}
+        assert rotated(new) == {name: Rotated(name) for name in counts}
+        assert outdated(new) == 0
         after = at(servers.start(NEW), person)
         assert is_replay(login(after, key))
         app.http = after.http

@@ -1,6 +1,7 @@
 """A receiver of webhooks on a real socket, which answers, hangs, drips or floods as told."""
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -75,11 +76,15 @@ class _Server(ThreadingHTTPServer):
 class Receiver:
     """``answer`` is called for each message; 204 unless a test says otherwise."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.messages: list[Message] = []
         self.answer: Answer = status(204)
         self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.receiver = self
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.port = int(self._server.server_address[1])
         self.url = f"http://127.0.0.1:{self.port}/hook"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))

@@ -1,6 +1,7 @@
 """The worker's part of webhooks, done when a test says so."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,7 +12,6 @@ from bugtracker.models import WebhookCursor, WebhookDelivery
 from bugtracker.runtime import Runtime
 from bugtracker.webhooks.dispatch import Dispatcher
 from bugtracker.webhooks.fanout import fan_out
-from bugtracker.webhooks.sending import Resolve
 from tests.world import Json, Org, made
 
 WEBHOOKS = "/api/webhooks"
@@ -46,16 +46,17 @@ class Stepper:
             connection.execute(NUMBER)
         fan_out(self.runtime, org.id)
 
-    def deliver(self, org: Org, resolve: Resolve | None = None) -> None:
-        """Sends all of an organisation's deliveries that are due, once each."""
+    def deliver(self, org: Org, until: Callable[[], bool] | None = None) -> None:
+        """Sends all of an organisation's deliveries that are due, once each; or only ``until``
+        something holds."""
         self.fan_out(org)
-        asyncio.run(self._deliver(org, resolve))
+        asyncio.run(self._deliver(org, until or (lambda: False)))
 
-    async def _deliver(self, org: Org, resolve: Resolve | None) -> None:
-        dispatching = asyncio.create_task(Dispatcher(self.runtime, resolve).run())
+    async def _deliver(self, org: Org, until: Callable[[], bool]) -> None:
+        dispatching = asyncio.create_task(Dispatcher(self.runtime).run())
         try:
             async with asyncio.timeout(30):
-                while await asyncio.to_thread(self._at_work, org):  # noqa: ASYNC110 - a database's
+                while not until() and await asyncio.to_thread(self._at_work, org):  # noqa: ASYNC110 - a database's
                     await asyncio.sleep(0.02)
         finally:
             dispatching.cancel()
