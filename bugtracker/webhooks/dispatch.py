@@ -30,8 +30,8 @@ MOST = 200
 PER_ENDPOINT = 8
 CLAIMED_AT_ONCE = 100
 DATABASE_THREADS = 4
-LEASE_MARGIN = 15
-"""Seconds beyond the timeout in which the outcome must be written down."""
+LEASE_TIMEOUTS = 2.0
+"""How many timeouts a lease lasts: the outcome has to be written down, too."""
 IDLE_SECONDS = 0.5
 BUSY_SECONDS = 0.02
 """Gathers what ends in the same moment before the database is asked for more."""
@@ -54,7 +54,7 @@ class Dispatcher:
             allow_local=settings.webhook_allow_local,
             resolve=resolve,
         )
-        self._lease = ceil(settings.webhook_timeout_seconds) + LEASE_MARGIN
+        self._lease = ceil(settings.webhook_timeout_seconds * LEASE_TIMEOUTS) + 1
         self._threads = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="webhooks")
 
     async def run(self, _app: App | None = None) -> None:
