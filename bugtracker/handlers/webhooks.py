@@ -56,9 +56,9 @@ def ping_webhook(ctx: Context, webhook_id: str) -> Reply:
 
 def list_webhook_deliveries(ctx: Context, webhook_id: str) -> Reply:
     """GET /api/webhooks/{webhook_id}/deliveries"""
-    if ctx.session.scalar(queries.exists(ctx, webhook_id)) is None:
-        raise not_found("webhook")
     page = paginate(ctx, queries.deliveries(ctx, webhook_id), queries.DELIVERY_SORTS)
+    if not page.rows and ctx.session.scalar(queries.exists(ctx, webhook_id)) is None:
+        raise not_found("webhook")
     return page.reply(ctx, serializers.delivery)
 
 

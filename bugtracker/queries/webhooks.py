@@ -61,7 +61,7 @@ def exists(ctx: Context, webhook_id: str) -> Rows:
 
 
 def _deliveries(ctx: Context, webhook_id: str) -> Rows:
-    """A webhook's deliveries, each with its last attempt."""
+    """The deliveries of a webhook that is there, each with its last attempt."""
     last = (
         select(*ATTEMPT_COLUMNS)
         .where(_its_attempts())
@@ -82,9 +82,18 @@ def _deliveries(ctx: Context, webhook_id: str) -> Rows:
             WebhookDelivery.finished_at,
             last,
         )
+        .join(Webhook, _its_webhook())
         .outerjoin(last, true())
-        .where(WebhookDelivery.org_id == ctx.org_id, WebhookDelivery.webhook_id == UUID(webhook_id))
+        .where(
+            WebhookDelivery.org_id == ctx.org_id,
+            WebhookDelivery.webhook_id == UUID(webhook_id),
+            Webhook.deleted_at.is_(None),
+        )
     )
+
+
+def _its_webhook() -> ColumnElement[bool]:
+    return and_(Webhook.org_id == WebhookDelivery.org_id, Webhook.id == WebhookDelivery.webhook_id)
 
 
 def _its_attempts() -> ColumnElement[bool]:
@@ -104,17 +113,8 @@ def deliveries(ctx: Context, webhook_id: str) -> Rows:
 
 
 def delivery(ctx: Context, webhook_id: str, event_id: str) -> Rows:
-    """One delivery of a webhook that is there."""
-    there = and_(
-        Webhook.org_id == WebhookDelivery.org_id,
-        Webhook.id == WebhookDelivery.webhook_id,
-        Webhook.deleted_at.is_(None),
-    )
-    return (
-        _deliveries(ctx, webhook_id)
-        .join(Webhook, there)
-        .where(WebhookDelivery.event_id == UUID(event_id))
-    )
+    """One delivery of a webhook."""
+    return _deliveries(ctx, webhook_id).where(WebhookDelivery.event_id == UUID(event_id))
 
 
 def attempts(ctx: Context, webhook_id: str, event_id: str) -> Rows:

@@ -21,7 +21,7 @@ from tests.proofs.reporting import Report
 from tests.proofs.searching import forms_of, found, mail_text, tables_of
 from tests.proofs.visitor import Visitor, mails_in
 
-SECRETIVE = ("/api/auth/", "/api/invitations", "/api/api-keys")
+SECRETIVE = ("/api/auth/", "/api/invitations", "/api/api-keys", "/api/webhooks")
 LIMITS = ("PER_IP", "LOGIN", "API_KEY", "SENSITIVE", "MAIL")
 
 
@@ -134,6 +134,8 @@ def stored_forms(cluster: Cluster, database: str) -> dict[str, str]:
         " UNION ALL SELECT encode(key_hash, 'hex') FROM api_keys"
         " UNION ALL SELECT encode(code_hash, 'hex') FROM backup_codes"
         " UNION ALL SELECT encode(seed_encrypted, 'hex') FROM two_factor"
+        " UNION ALL SELECT encode(secret_encrypted, 'hex') FROM webhook_secrets"
+        " WHERE secret_encrypted IS NOT NULL"
     )
     with engine.connect() as connection:
         forms = connection.scalars(statement).all()

@@ -62,7 +62,7 @@ def scene(
         changes = {
             "database_url": SecretStr(url),
             "webhook_allow_local": True,
-            "webhook_timeout_seconds": 1.0,
+            "webhook_timeout_seconds": 3.0,
             "local_dir": tmp_path,
         }
         changed = settings.model_copy(update=changes)

@@ -1,6 +1,7 @@
 """Servers whose webhooks may go to receivers on this machine, and delivering step by step."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -17,7 +18,8 @@ from tests.world import Org, World
 
 @pytest.fixture(scope="session")
 def local_runtime(settings: Settings) -> Iterator[Runtime]:
-    changes = {"webhook_allow_local": True, "webhook_timeout_seconds": 1.0}
+    # Long enough for a machine that is busy.
+    changes = {"webhook_allow_local": True, "webhook_timeout_seconds": 10.0}
     runtime = create_runtime(settings.model_copy(update=changes))
     yield runtime
     runtime.db.close()
@@ -45,3 +47,10 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def stepper(local_runtime: Runtime) -> Stepper:
     return Stepper(local_runtime)
+
+
+@pytest.fixture
+def impatient(local_runtime: Runtime) -> Stepper:
+    """One that waits for no receiver longer than a second."""
+    settings = local_runtime.settings.model_copy(update={"webhook_timeout_seconds": 1.0})
+    return Stepper(replace(local_runtime, settings=settings))

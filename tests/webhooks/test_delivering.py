@@ -177,12 +177,12 @@ class TestRetries:
         ids=["hang", "drip", "flood"],
     )
     def test_wait_for_no_receiver_longer_than_the_timeout(
-        self, org: Org, receiver: Receiver, stepper: Stepper, answer: object, outcome: object
+        self, org: Org, receiver: Receiver, impatient: Stepper, answer: object, outcome: object
     ) -> None:
         created = subscribe(org, receiver.url, "project.*")
         org.manager.create_project()
         receiver.answer = answer  # type: ignore[assignment]
-        stepper.deliver(org)
+        impatient.deliver(org)
         (shown,) = deliveries(org, created)
         last = shown["last_attempt"]
         assert (last["status"], last["error"]) == outcome

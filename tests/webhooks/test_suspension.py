@@ -92,7 +92,7 @@ class TestSuspension:
 
 class TestFairness:
     def test_receivers_that_hang_delay_no_other(
-        self, org: Org, receiver: Receiver, stepper: Stepper
+        self, org: Org, receiver: Receiver, impatient: Stepper
     ) -> None:
         with Receiver() as stuck:
             stuck.answer = hang
@@ -101,7 +101,7 @@ class TestFairness:
             subscribe(org, receiver.url, "project.*")
             for _ in range(12):
                 org.manager.create_project()
-            stepper.deliver(org, until=lambda: len(receiver.messages) == 12)
+            impatient.deliver(org, until=lambda: len(receiver.messages) == 12)
             first = min(message.at for message in stuck.messages)
             # Each of theirs waits a second for the timeout.
             assert max(message.at for message in receiver.messages) - first < 1
