@@ -73,9 +73,9 @@ def test_no_secret_lies_about(
     report: Report,
 ) -> None:
     """No password, token, API key, seed or code that passed through any operation of accounts,
-    invitations or API keys, well or badly, is in any log line, any column of the database or any
-    mail but the one it was sent in, neither in the clear nor in hex, base64 or percent encoding,
-    and no password as a plain hash."""
+    invitations, webhooks or API keys, well or badly, is in any log line, any column of the
+    database or any mail but the one it was sent in, neither in the clear nor in hex, base64 or
+    percent encoding, and no password as a plain hash."""
     admin_url = cluster.admin_url(own_database)
     visitor, failures = visit(environment, admin_url)
     logged, tables = log_of(visitor), tables_of(admin_url)
