@@ -154,10 +154,19 @@ def update_webhook(ctx: Context, webhook_id: str) -> Webhook:
         webhook.failing_since = None
     if "active" in changes:
         webhook.suspended_at = webhook.suspended_because = None
+        if webhook.active:
+            _hurry(ctx, webhook)
     if changes:
         webhook.touch(ctx.now)
         events.record(ctx, "webhook.updated", _resource(webhook), _recorded(changes))
     return webhook
+
+
+def _hurry(ctx: Context, webhook: Webhook) -> None:
+    """What waits for its next attempt waits no longer."""
+    waiting = (WebhookDelivery.state == "pending", WebhookDelivery.leased_until.is_(None))
+    here = (WebhookDelivery.org_id == ctx.org_id, WebhookDelivery.webhook_id == webhook.id)
+    ctx.session.execute(update(WebhookDelivery).where(*here, *waiting).values(due_at=func.now()))
 
 
 def delete_webhook(ctx: Context, webhook_id: str) -> None:

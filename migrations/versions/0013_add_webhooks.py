@@ -136,7 +136,12 @@ RETURNS TABLE (org_id uuid, webhook_id uuid, event_id uuid, type text, last_numb
                secrets bytea[], number bigint, action text, actor_id uuid, resource_type text,
                resource_id uuid, resource_version integer, project_id uuid, issue_id uuid,
                changes jsonb, created_at timestamptz)
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    -- One at a time: what another worker has just taken counts, and is seen by what follows.
+    PERFORM pg_advisory_xact_lock(hashtext('bugtracker.claim_webhook_deliveries'));
+    RETURN QUERY
     WITH endpoint AS MATERIALIZED (
         -- One that fails gets one request at a time, so that many of them take few places.
         SELECT w.org_id, w.id, w.url,
@@ -178,8 +183,8 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
            e.number, e.action, e.actor_id, e.resource_type, e.resource_id, e.resource_version,
            e.project_id, e.issue_id, e.changes, e.created_at
     FROM claimed c JOIN events e ON e.id = c.event_id AND e.org_id = c.org_id
-    ORDER BY c.event_id
-$$;
+    ORDER BY c.event_id;
+END $$;
 COMMENT ON FUNCTION claim_webhook_deliveries IS
     'Leases up to p_most due deliveries, at most p_per_endpoint of an endpoint at a time, to the '
     'worker that asks, with all it needs to send them.';

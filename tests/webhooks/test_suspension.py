@@ -62,7 +62,6 @@ class TestSuspension:
         webhook = org.admin.get(path_of(created)).json()
         assert (webhook["status"], webhook["suspended_because"]) == ("suspended", "failing")
         receiver.answer = status(200)
-        stepper.make_due(org)
         resumed = org.admin.patch(path_of(created), {"active": True}).json()
         assert (resumed["status"], resumed["failing_since"]) == ("active", None)
         assert resumed["suspended_because"] is None
