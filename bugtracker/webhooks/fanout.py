@@ -13,6 +13,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import ColumnElement, Select, and_, case, func, literal, null, select, text
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from bugtracker.clock import utc_now
@@ -53,7 +54,11 @@ def fan_out_all(runtime: Runtime) -> None:
     with runtime.db.read() as connection:
         waiting = list(connection.scalars(BACKLOGS))
     for org_id in waiting:
-        fan_out(runtime, org_id)
+        try:
+            fan_out(runtime, org_id)
+        except DBAPIError:
+            # A statement that takes too long, a row that is locked: no other tenant's matter.
+            log.exception("webhook_fan_out_failed", org_id=str(org_id))
 
 
 def fan_out(runtime: Runtime, org_id: UUID) -> None:

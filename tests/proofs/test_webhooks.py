@@ -30,6 +30,9 @@ from tests.webhooks.receiver import Receiver, drip, flood, hang, status
 from tests.webhooks.stepping import deliveries, path_of, subscribe
 from tests.world import Caller, Json, Org, World
 
+# Minutes, when the machine is busy.
+pytestmark = pytest.mark.timeout(0 if SIZE.full else 400)
+
 WRITERS = 4
 PATIENCE = 120
 METADATA = "http://169.254.169.254/latest/meta-data/"
