@@ -32,7 +32,7 @@ def create_runtime(settings: Settings) -> Runtime:
     """The shared services of a process. ``database_url`` and ``secret_key`` must be set by now."""
     if settings.database_url is None or settings.secret_key is None:
         raise ValueError("database_url and secret_key are required")
-    db = Database(settings.database_url.get_secret_value(), pool_size=settings.threads + 4)
+    db = Database(settings.database_url.get_secret_value(), pool_size=settings.threads + 8)
     keyring = Keyring(
         settings.secret_key.get_secret_value(),
         [key.get_secret_value() for key in settings.encryption_keys],

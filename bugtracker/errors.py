@@ -188,6 +188,14 @@ class ProvisioningNotCompleted(AppError):
     status, code, title = 409, "provisioning_not_completed", "The organisation is not whole (yet)"
 
 
+class WebhookLimitReached(AppError):
+    status, code, title = 409, "webhook_limit_reached", "There are too many webhooks"
+
+
+class WebhookNotActive(AppError):
+    status, code, title = 409, "webhook_not_active", "The webhook is paused or suspended"
+
+
 class IdempotencyKeyInUse(AppError):
     status, code, title = 409, "idempotency_key_in_use", "The first request is still at work"
 
@@ -237,6 +245,10 @@ class SuccessorInvalid(AppError):
 
 class ApiKeyScopeNotHeld(AppError):
     status, code, title = 422, "api_key_scope_not_held", "You cannot give a scope you do not have"
+
+
+class WebhookUrlNotAllowed(AppError):
+    status, code, title = 422, "webhook_url_not_allowed", "Nothing can be sent to this URL"
 
 
 class ContentInvalid(AppError):

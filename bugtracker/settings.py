@@ -129,6 +129,15 @@ class Settings(BaseSettings):
     smtp_starttls: bool = False
     mail_from: str = "Bugtracker <bugtracker@localhost>"
 
+    # Webhooks.
+    webhook_allow_local: bool = False
+    """For development: receivers may be on this machine or in a private network, on any port, and
+    be spoken to without TLS. Whoever manages webhooks can then reach whatever the worker can."""
+    webhook_timeout_seconds: float = Field(15, ge=0.1, le=30)
+    """How long a receiver may take to answer, finding and reaching it included."""
+    webhook_suspend_seconds: int = Field(3 * 86400, ge=1)
+    """An endpoint is suspended when nothing got through to it for so long."""
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["auto", "json", "console"] = "auto"
     """``auto``: for people on a terminal, JSON elsewhere."""

@@ -51,6 +51,10 @@ def scene(world: World) -> Scene:
     paths |= {"organisation_id": str(org.id), "user_id": str(org.developer.id)}
     keys = [caller.create_api_key()["api_key"] for _ in range(2)]
     paths["api_key_id"] = keys[0]["id"]
+    webhooks = [caller.create_webhook()["webhook"]["id"] for _ in range(2)]
+    paths["webhook_id"] = webhooks[0]
+    pinged = [caller.ping(webhooks[0]) for _ in range(2)]
+    paths["event_id"] = pinged[0]
     for number in range(2):
         body = {"email": f"invited{number}@example.com", "role": "member"}
         invitation = made(caller.post("/api/invitations", body))
@@ -121,6 +125,8 @@ EFFECTS: dict[str, dict[str, Value]] = {
     "list_sessions": PAGING,
     "list_my_activity": PAGING,
     "list_api_keys": {**PAGING, "status": "revoked"},
+    "list_webhooks": PAGING,
+    "list_webhook_deliveries": {**PAGING, "state": "dead"},
     "list_organisations": PAGING,
     "list_invitations": {**PAGING, "state": "revoked"},
     "list_deletion_requests": {**PAGING, "state": "cancelled"},

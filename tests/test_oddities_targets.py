@@ -26,6 +26,8 @@ IDS = {
     "job_id": NO_ID,
     "export_id": NO_ID,
     "reference": "customer-4711",
+    "webhook_id": NO_ID,
+    "event_id": NO_ID,
 }
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 

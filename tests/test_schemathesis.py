@@ -31,6 +31,7 @@ include-operation-id = [
   "list_all_issues", "list_audit_events", "export_audit_events", "list_users",
   "list_deletion_requests",
   "list_inactive_users",
+  "list_webhooks", "list_webhook_deliveries",
 ]
 [operations.checks.positive_data_acceptance]
 expected-statuses = [200, 400, 401, 403, 404]
@@ -40,7 +41,7 @@ expected-statuses = [200, 400, 401, 403, 404]
 include-operation-id = [
   "update_project", "delete_project", "update_issue", "update_comment", "update_api_key",
   "revoke_api_key", "update_organisation", "update_member", "revoke_invitation",
-  "update_user", "delete_user",
+  "update_user", "delete_user", "update_webhook", "delete_webhook",
 ]
 [operations.phases.coverage.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 422, 428]
@@ -51,6 +52,13 @@ expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 422, 428]
 include-path-regex = "^/api/(projects|api-keys|users)/"
 [operations.checks.use_after_free]
 enabled = false
+
+# A random filter is none, and a replay of everything must say where to begin; and random hosts are
+# no receivers.
+[[operations]]
+include-operation-id = ["create_webhook", "update_webhook", "replay_webhook_deliveries"]
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 422]
 
 # The path names a member who exists, until one of the requests removes them: 404 is right then,
 # whichever organisation was made a moment ago.
@@ -97,6 +105,7 @@ def things_of(org: Org) -> str:
     issue = caller.create_issue(project, description="It is **wrong**.")
     comment = caller.create_comment(issue)
     key = caller.create_api_key()
+    webhook = caller.create_webhook()["webhook"]["id"]
     caller.move(caller.create_issue(project, priority="critical"), "in_progress", "resolved")
     return f"""
 [parameters]
@@ -104,6 +113,8 @@ def things_of(org: Org) -> str:
 "path.issue_id" = "{issue["id"]}"
 "path.comment_id" = "{comment["id"]}"
 "path.api_key_id" = "{key["api_key"]["id"]}"
+"path.webhook_id" = "{webhook}"
+"path.event_id" = "{caller.ping(webhook)}"
 "path.organisation_id" = "{org.id}"
 "path.user_id" = "{org.member.id}"
 """

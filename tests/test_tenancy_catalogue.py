@@ -209,6 +209,9 @@ class TestCatalogue:
             "unrolled_login_days",
             "forget_logins",
             "forget_logins_of_organisation",
+            "webhook_backlogs",
+            "claim_webhook_deliveries",
+            "prune_webhook_deliveries",
         }
         for function in functions:
             assert function.proconfig == ["search_path=public, pg_temp"], function.proname

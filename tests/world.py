@@ -71,6 +71,18 @@ class Caller:
         body = {"name": "Nightly export", "scopes": scopes or ["projects.read"], **fields}
         return made(self.post("/api/api-keys", body))
 
+    def create_webhook(self, **fields: Any) -> Json:
+        """A webhook of this caller's, with its secret."""
+        body = {"url": "https://hooks.example.com/bugtracker", "event_types": ["*"], **fields}
+        return made(self.post("/api/webhooks", body))
+
+    def ping(self, webhook_id: str) -> str:
+        """Has a webhook pinged; the id of the event."""
+        response = self.post(f"/api/webhooks/{webhook_id}/test")
+        assert response.status_code == 202, response.text
+        event_id: str = response.json()["event_id"]
+        return event_id
+
     def move(self, issue: Json, *statuses: str) -> Json:
         """Changes the issue's status step by step."""
         for status in statuses:

@@ -1,8 +1,9 @@
-"""Clears away what expired: tokens, sessions, claims on usernames, idempotency keys, nonces."""
+"""Clears away what expired: tokens, sessions, claims on usernames, idempotency keys, nonces,
+webhook deliveries."""
 
 from datetime import timedelta
 
-from sqlalchemy import delete, func
+from sqlalchemy import delete, func, text
 
 from bugtracker.clock import utc_now
 from bugtracker.models import (
@@ -21,6 +22,10 @@ KEPT_SESSIONS = timedelta(days=30)
 """How long after its end somebody may still want to see a session of theirs."""
 KEPT_NONCES = timedelta(hours=1)
 """In case the clock of this machine is ahead of those that judge timestamps."""
+KEPT_DELIVERIES = timedelta(days=30)
+DELIVERIES_AT_ONCE = 5000
+
+PRUNE = text("SELECT prune_webhook_deliveries(:before, :most)")
 
 
 def expire(runtime: Runtime) -> None:
@@ -35,3 +40,13 @@ def expire(runtime: Runtime) -> None:
         attempts_end = func.greatest(LoginAttempts.window_ends_at, LoginAttempts.locked_until)
         session.execute(delete(LoginAttempts).where(attempts_end < now))
         session.execute(delete(Username).where(Username.expires_at < now))
+    _prune_deliveries(runtime)
+
+
+def _prune_deliveries(runtime: Runtime) -> None:
+    """Little by little: each statement has to end before its timeout."""
+    values = {"before": utc_now() - KEPT_DELIVERIES, "most": DELIVERIES_AT_ONCE}
+    pruned = DELIVERIES_AT_ONCE
+    while pruned == DELIVERIES_AT_ONCE:
+        with runtime.db.transaction() as session:
+            pruned = session.scalar(PRUNE, values) or 0

@@ -17,6 +17,8 @@ from bugtracker.clock import utc_now
 from bugtracker.jobs import provisioning
 from bugtracker.jobs.retry import MAX_ATTEMPTS
 from bugtracker.runtime import Runtime
+from bugtracker.webhooks.dispatch import Dispatcher
+from bugtracker.webhooks.fanout import fan_out_all
 
 STALLED_AFTER_SECONDS = 30.0
 """A worker beats every ten seconds; silent for so long, it counts as dead."""
@@ -44,22 +46,15 @@ async def number_events(app: App) -> None:
     await app.connector.execute_query_async("SELECT number_events()")
 
 
-def sealing(runtime: Runtime) -> Chore:
-    """Seals numbered events, so that nobody can change them unnoticed any more."""
+def in_thread(function: Callable[[Runtime], object], runtime: Runtime) -> Chore:
+    """A chore that blocks, beside the event loop."""
 
-    async def seal_events(_: App) -> None:
-        await asyncio.to_thread(seal_all, runtime)
+    async def run(_: App) -> None:
+        await asyncio.to_thread(function, runtime)
 
-    return seal_events
-
-
-def resuming(runtime: Runtime) -> Chore:
-    """Takes up again what partners asked for and no job is working on any more."""
-
-    async def resume_provisioning(_: App) -> None:
-        await asyncio.to_thread(provisioning.resume, runtime)
-
-    return resume_provisioning
+    # What the log calls it.
+    run.__qualname__ = function.__qualname__
+    return run
 
 
 async def retry_stalled(app: App) -> None:
@@ -84,10 +79,13 @@ async def _retry(app: App, job: Job) -> None:
 
 
 def chores(runtime: Runtime) -> tuple[tuple[float, Chore], ...]:
-    """The pauses in seconds, and what is done between them."""
+    """The pauses in seconds, and what is done between them. Delivering only ends with the worker,
+    or by a failure."""
     return (
         (1.0, number_events),
-        (5.0, sealing(runtime)),
+        (5.0, in_thread(seal_all, runtime)),
         (10.0, retry_stalled),
-        (10.0, resuming(runtime)),
+        (10.0, in_thread(provisioning.resume, runtime)),
+        (0.5, in_thread(fan_out_all, runtime)),
+        (1.0, Dispatcher(runtime).run),
     )

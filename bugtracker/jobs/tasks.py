@@ -18,7 +18,7 @@ from bugtracker.jobs.expiry import expire
 from bugtracker.jobs.retry import Backoff
 from bugtracker.login_analytics.recording import record_login
 from bugtracker.login_analytics.rollup import nightly, roll_up_past
-from bugtracker.mail import exports, farewells, invitations
+from bugtracker.mail import exports, farewells, invitations, webhooks
 from bugtracker.mail import jobs as mail
 from bugtracker.runtime import Runtime
 
@@ -42,6 +42,7 @@ JOBS: dict[str, Callable[..., None]] = {
     "account.erase": erasing.erase_account,
     "provisioning.run": provisioning.run,
     "analytics.record_login": record_login,
+    "mail.webhook_suspended": webhooks.webhook_suspended,
 }
 """Each is tried again, with growing pauses, until it succeeds or has failed ten times."""
 

@@ -32,6 +32,13 @@ from bugtracker.models.partner import (
 )
 from bugtracker.models.project import Project
 from bugtracker.models.two_factor import BackupCode, TwoFactor
+from bugtracker.models.webhook import (
+    Webhook,
+    WebhookAttempt,
+    WebhookCursor,
+    WebhookDelivery,
+    WebhookSecret,
+)
 
 __all__ = [
     "Account",
@@ -71,4 +78,9 @@ __all__ = [
     "SigningKey",
     "TwoFactor",
     "Username",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookCursor",
+    "WebhookDelivery",
+    "WebhookSecret",
 ]

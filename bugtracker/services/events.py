@@ -48,9 +48,9 @@ def created(**fields: Any) -> dict[str, tuple[Any, Any]]:
     return {field: (None, value) for field, value in fields.items() if value is not None}
 
 
-def record(ctx: Context, action: str, resource: Resource, changes: Changes) -> None:
-    """An event of the caller's organisation, by the caller."""
-    append(ctx.session, by_caller(ctx), action, resource, changes)
+def record(ctx: Context, action: str, resource: Resource, changes: Changes) -> UUID:
+    """An event of the caller's organisation, by the caller; returns its id."""
+    return append(ctx.session, by_caller(ctx), action, resource, changes)
 
 
 def by_caller(ctx: Context) -> "Origin":
@@ -96,11 +96,12 @@ class Origin:
 
 def append(
     session: Session, origin: Origin, action: str, resource: Resource, changes: Changes
-) -> None:
-    """Writes one event; the transaction must be in the tenant of ``origin``."""
+) -> UUID:
+    """Writes one event and returns its id; the transaction must be in ``origin``'s tenant."""
+    event_id = new_id()
     session.add(
         Event(
-            id=new_id(),
+            id=event_id,
             org_id=origin.org_id,
             action=action,
             actor_id=origin.actor_id,
@@ -117,3 +118,4 @@ def append(
         )
     )
     session.flush()
+    return event_id

@@ -18,17 +18,19 @@ from sqlalchemy import (
     func,
     inspect,
     select,
+    text,
     tuple_,
     update,
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
 from bugtracker.db import Database
-from bugtracker.models import IdempotencyKey, PartnerKey, SigningKey, TwoFactor
+from bugtracker.models import IdempotencyKey, PartnerKey, SigningKey, TwoFactor, WebhookSecret
 from bugtracker.models.account import private_key_place
 from bugtracker.models.idempotency import response_place
 from bugtracker.models.partner import partner_secret_place
 from bugtracker.models.two_factor import seed_place
+from bugtracker.models.webhook import secret_place
 from bugtracker.security.secrets import Keyring
 
 BATCH = 200
@@ -54,6 +56,11 @@ class Encrypted:
         return column
 
     @property
+    def of_tenants(self) -> bool:
+        """Whether its rows are an organisation's, and to be seen in its tenant only."""
+        return "org_id" in self.column.table.columns
+
+    @property
     def name(self) -> str:
         """``table.column``."""
         return str(self.column)
@@ -67,9 +74,11 @@ ENCRYPTED: tuple[Encrypted, ...] = (
         IdempotencyKey.response_encrypted,
         lambda row: response_place(row.scope_hash, row.key_hash, row.fingerprint),
     ),
+    Encrypted(WebhookSecret.secret_encrypted, lambda row: secret_place(row.org_id, row.webhook_id)),
 )
-"""Every encrypted column; a test compares them with the models. In global tables: rows of a tenant
-would not be seen without it."""
+"""Every encrypted column; a test compares them with the models."""
+
+ORGANISATIONS = text("SELECT id FROM audited_organisations()")
 
 PASSING = ("export_chunks.content_encrypted",)
 """Encrypted columns that are left as they are: nothing in them is older than a day."""
@@ -88,8 +97,11 @@ class Rotated:
 
 def count_outdated(db: Database, keyring: Keyring) -> int:
     """How many values are not under the present key."""
-    with db.read() as connection:
-        return sum(_count(connection, keyring, each) for each in ENCRYPTED)
+    return sum(
+        _count(connection, keyring, each)
+        for each in ENCRYPTED
+        for connection in _connections(db, each)
+    )
 
 
 def rotate_secrets(db: Database, keyring: Keyring, progress: Progress) -> Sequence[Rotated]:
@@ -97,14 +109,36 @@ def rotate_secrets(db: Database, keyring: Keyring, progress: Progress) -> Sequen
 
     What cannot be decrypted is left as it is and counted. Raises SQLAlchemy's errors.
     """
+    results = []
+    for each in ENCRYPTED:
+        result = Rotated(each.name)
+        for connection in _connections(db, each):
+            _rotate_column(connection, keyring, each, progress, result)
+        results.append(result)
+    return results
+
+
+def _connections(db: Database, encrypted: Encrypted) -> Iterator[Connection]:
+    """One that sees all rows of the column; of a tenant's table, one after the other for each
+    organisation, in a transaction of its own."""
+    if not encrypted.of_tenants:
+        with db.read() as connection:
+            yield connection
+        return
     with db.read() as connection:
-        return [_rotate_column(connection, keyring, each, progress) for each in ENCRYPTED]
+        organisations = list(connection.scalars(ORGANISATIONS))
+    for org_id in organisations:
+        with db.transaction(org_id=org_id) as session:
+            yield session.connection()
 
 
 def _rotate_column(
-    connection: Connection, keyring: Keyring, encrypted: Encrypted, progress: Progress
-) -> Rotated:
-    result = Rotated(encrypted.name)
+    connection: Connection,
+    keyring: Keyring,
+    encrypted: Encrypted,
+    progress: Progress,
+    result: Rotated,
+) -> None:
     for rows in _batches(connection, keyring, encrypted):
         for row in rows:
             try:
@@ -112,8 +146,7 @@ def _rotate_column(
             except ValueError:
                 result.failed += 1
         progress.advance(len(rows), encrypted.name)
-    result.left = _count(connection, keyring, encrypted)
-    return result
+    result.left += _count(connection, keyring, encrypted)
 
 
 def _batches(

@@ -29,6 +29,8 @@ VALUES = {
     "sender": "ada",
     "organisation": "Analytical Engines",
     "role": "developer",
+    "description": "Chat room of the watch",
+    "reason": "failing",
 }
 LOCALES = sorted(directory.name for directory in TEMPLATES.iterdir())
 KINDS = sorted(name.removeprefix("mail.") for name in JOBS if name.startswith("mail."))

@@ -1,5 +1,6 @@
-"""What a visitor does for others: invitations and API keys, well and badly."""
+"""What a visitor does for others: invitations, API keys and webhooks, well and badly."""
 
+import base64
 from uuid import uuid4
 
 import httpx
@@ -10,6 +11,7 @@ from tests.repeating import new_key
 from tests.world import Json, made
 
 INVITATIONS, API_KEYS = "/api/invitations", "/api/api-keys"
+WEBHOOKS = "/api/webhooks"
 
 
 def invite(visitor: Visitor) -> None:
@@ -90,4 +92,33 @@ def try_key(visitor: Visitor, key: Json) -> None:
     visitor.http.get("/api/projects", headers={"Authorization": f"Basic {secret}"})
 
 
-STEPS: tuple[Step, ...] = (invite, use_api_keys)
+def use_webhooks(visitor: Visitor) -> None:
+    mine, repeated = visitor.as_me(visitor.logged_in()), new_key()
+    body = {"url": "https://hooks.example.com/x", "event_types": ["*"]}
+    for _ in range(2):
+        answer = visitor.http.post(WEBHOOKS, json=body, headers=mine | repeated)
+        secret = kept_secret(visitor, made(answer))
+    path = f"{WEBHOOKS}/{answer.json()['webhook']['id']}"
+    visitor.http.post(WEBHOOKS, json=body | {"secret": secret}, headers=mine)
+    visitor.http.patch(path, json={"filter": secret}, headers=mine)
+    repeated |= new_key()
+    for _ in range(2):
+        answer = visitor.http.post(f"{path}/rotate-secret", json={}, headers=mine | repeated)
+        secret = kept_secret(visitor, answer.json())
+    event = visitor.http.post(f"{path}/test", headers=mine).json()["event_id"]
+    delivery = f"{path}/deliveries/{event}"
+    for url in (WEBHOOKS, path, f"{path}/deliveries", delivery, f"{WEBHOOKS}?cursor={secret}"):
+        visitor.http.get(url, headers=mine)
+    visitor.http.post(f"{delivery}/replay", headers=mine)
+    visitor.http.post(f"{path}/replay", json={"what": "dead"}, headers=mine)
+    assert visitor.http.delete(path, headers=mine).status_code == 204
+
+
+def kept_secret(visitor: Visitor, answer: Json) -> str:
+    """A webhook's secret, remembered as it is shown and as the key that it is."""
+    key = base64.b64decode(answer["secret"].removeprefix("whsec_"))
+    visitor.keep("webhook key", key.hex())
+    return visitor.keep("webhook secret", answer["secret"])
+
+
+STEPS: tuple[Step, ...] = (invite, use_api_keys, use_webhooks)

@@ -23,6 +23,7 @@ from tests.proofs.visitor import Visitor, mails_in
 
 SECRETIVE = (
     "/api/auth/", "/api/invitations", "/api/api-keys", "/api/exports", "/api/provisioning",
+    "/api/webhooks",
 )  # fmt: skip
 LIMITS = ("PER_IP", "LOGIN", "API_KEY", "SENSITIVE", "MAIL", "PARTNER")
 
@@ -76,8 +77,8 @@ def test_no_secret_lies_about(
     report: Report,
 ) -> None:
     """No password, token, API key, seed or code that passed through any operation of accounts,
-    invitations, API keys or partners, well or badly, is in any log line, any column of the
-    database or any mail but the one it was sent in, neither in the clear nor in hex, base64 or
+    invitations, webhooks, API keys or partners, well or badly, is in any log line, any column of
+    the database or any mail but the one it was sent in, neither in the clear nor in hex, base64 or
     percent encoding, and no password as a plain hash."""
     admin_url = cluster.admin_url(own_database)
     visitor, failures = visit(environment, admin_url)
@@ -139,6 +140,8 @@ def stored_forms(cluster: Cluster, database: str) -> dict[str, str]:
         " UNION ALL SELECT encode(seed_encrypted, 'hex') FROM two_factor"
         " UNION ALL SELECT encode(key_hash, 'hex') FROM partner_keys"
         " UNION ALL SELECT encode(secret_encrypted, 'hex') FROM partner_keys"
+        " UNION ALL SELECT encode(secret_encrypted, 'hex') FROM webhook_secrets"
+        " WHERE secret_encrypted IS NOT NULL"
     )
     with engine.connect() as connection:
         forms = connection.scalars(statement).all()

@@ -10,6 +10,7 @@ import pytest
 from bugtracker.contract import Contract, Operation
 from bugtracker.models.organisation import Role
 from tests.security import matrix_organisations as organisations
+from tests.security import matrix_webhooks as webhooks
 from tests.world import Caller, Json, Org, World, refused
 
 # The permission matrix of the requirements (T12), as it stands there. A reporter or assignee is
@@ -28,7 +29,9 @@ edit comment     | no      | author | author    | author   | author   | author  
 manage api keys  | no      | no     | no        | no       | no       | no      | yes    | yes
 read audit       | yes     | no     | no        | no       | no       | no      | yes    | yes
 """
-LINES = (MATRIX.strip() + organisations.MATRIX.rstrip()).split("\n")
+LINES = "".join((MATRIX.strip(), organisations.MATRIX.rstrip(), webhooks.MATRIX.rstrip())).split(
+    "\n"
+)
 HEAD, *ROWS = [[cell.strip() for cell in line.split("|")] for line in LINES]
 TABLE = {row[0]: dict(zip(HEAD[1:], row[1:], strict=True)) for row in ROWS}
 
@@ -99,6 +102,7 @@ OPERATIONS: dict[str, str | tuple[str, ...]] = {
     "get_provisioning": PARTNER,
     "resend_owner_invitation": PARTNER,
     **organisations.OPERATIONS,
+    **webhooks.OPERATIONS,
 }
 IN_AN_ORGANISATION = {name for name, row in OPERATIONS.items() if isinstance(row, tuple)}
 
@@ -124,6 +128,7 @@ class Things:
     developer: str
     api_key: str
     organisation: organisations.Things = organisations.NOWHERE
+    webhook: webhooks.Things = webhooks.NOWHERE
 
 
 @dataclass(frozen=True)
@@ -186,7 +191,7 @@ def archiving(t: Things) -> list[Try]:
 
 
 def managing(t: Things) -> list[Try]:
-    """What is done to API keys, in an order in which all can be done."""
+    """What is done to API keys and webhooks, in an order in which all can be done."""
     action, keys, key = "manage api keys", "/api/api-keys", f"/api/api-keys/{t.api_key}"
     return [
         Try(action, "list_api_keys", keys),
@@ -195,6 +200,7 @@ def managing(t: Things) -> list[Try]:
         Try(action, "update_api_key", key, {"name": "Renamed"}),
         Try(action, "rotate_api_key", f"{key}/rotate", {}),
         Try(action, "revoke_api_key", key),
+        *(Try(*row) for row in webhooks.rows(t.webhook)),
     ]
 
 
@@ -218,7 +224,7 @@ def things(org: Org, somebody: Caller, relation: str) -> Things:
     comment = by["author"].create_comment(issue)
     key = others.create_api_key()["api_key"]
     ids = project["id"], issue["id"], comment["id"], str(org.developer.id), key["id"]
-    return Things(*ids, organisations.things(org))
+    return Things(*ids, organisations.things(org), webhooks.things(others))
 
 
 class TestMatrix:

@@ -33,6 +33,7 @@ MASTER = "the master key of these tests, long enough"
 OLD, NEW = "old" * 12, "new" * 12
 KEYS, RESPONSES = "signing_keys.private_key_encrypted", "idempotency_keys.response_encrypted"
 SEEDS, SECRETS = "two_factor.seed_encrypted", "partner_keys.secret_encrypted"
+WEBHOOKS = "webhook_secrets.secret_encrypted"
 
 
 class Servers:
@@ -95,10 +96,6 @@ class TestRegistry:
         }
         assert columns == {*(each.name for each in ENCRYPTED), *PASSING}
 
-    def test_names_global_tables_only(self) -> None:
-        """Without a tenant the rows of a tenant are invisible, and would be passed over."""
-        assert not [each.name for each in ENCRYPTED if "org_id" in each.column.table.columns]
-
 
 class TestRotateSecrets:
     def test_encrypts_everything_again_and_then_nothing(self, servers: Servers) -> None:
@@ -108,11 +105,14 @@ class TestRotateSecrets:
         app = Authenticator(before.runtime, person)
         app.enrol()
         partner = create_partner(before.runtime, before.client())
+        for _ in range(2):
+            before.create_org().admin.create_webhook()
         new = servers.runtime(NEW, OLD)
-        assert outdated(new) == 4
-        columns = (KEYS, SEEDS, SECRETS, RESPONSES)
-        assert rotated(new) == {name: Rotated(name, 1) for name in columns}
-        assert rotated(new) == {name: Rotated(name) for name in columns}
+        assert outdated(new) == 6
+        counts = {KEYS: 1, SEEDS: 1, SECRETS: 1, RESPONSES: 1, WEBHOOKS: 2}
+        assert rotated(new) == {name: Rotated(name, count) for name, count in counts.items()}
+        assert rotated(new) == {name: Rotated(name) for name in counts}
+        assert outdated(new) == 0
         after = at(servers.start(NEW), person)
         assert is_replay(login(after, key))
         app.http = after.http
