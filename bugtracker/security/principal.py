@@ -22,3 +22,5 @@ class Principal:
     role: Role | None = None
     scopes: frozenset[str] | None = None
     api_key_id: UUID | None = None
+    language: str | None = None
+    """The person's own setting."""

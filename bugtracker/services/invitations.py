@@ -10,6 +10,8 @@ from bugtracker.context import Context
 from bugtracker.errors import InvitationPending, MemberExists, Violation
 from bugtracker.ids import new_id
 from bugtracker.jobs.queue import Options
+from bugtracker.mail.queueing import queue_mail
+from bugtracker.messages import _
 from bugtracker.models import Account, Invitation, Member
 from bugtracker.security.permissions import authorise_granting
 from bugtracker.security.scoping import lock_organisation, not_found
@@ -53,8 +55,8 @@ def _require_new(ctx: Context, email: str) -> None:
         )
     )
     if ctx.session.scalar(member) is not None:
-        violation = Violation("member_exists", "is a member's", pointer="/email")
-        raise MemberExists("Change the member's role instead.", errors=[violation])
+        violation = Violation("member_exists", _("is a member's"), pointer="/email")
+        raise MemberExists(_("Change the member's role instead."), errors=[violation])
     invited = select(Invitation.id).where(
         Invitation.org_id == ctx.org_id,
         func.lower(Invitation.email) == email.lower(),
@@ -62,8 +64,10 @@ def _require_new(ctx: Context, email: str) -> None:
         Invitation.revoked_at.is_(None),
     )
     if ctx.session.scalar(invited) is not None:
-        violation = Violation("invitation_pending", "is invited already", pointer="/email")
-        raise InvitationPending("Resend that invitation, or revoke it first.", errors=[violation])
+        violation = Violation("invitation_pending", _("is invited already"), pointer="/email")
+        raise InvitationPending(
+            _("Resend that invitation, or revoke it first."), errors=[violation]
+        )
 
 
 def _end(ctx: Context) -> datetime:
@@ -73,7 +77,7 @@ def _end(ctx: Context) -> datetime:
 def _mail(ctx: Context, invitation: Invitation) -> None:
     waiting = Options(queueing_lock=f"invitation:{invitation.id}")
     ids = {"org_id": invitation.org_id, "invitation_id": invitation.id}
-    ctx.runtime.queue.defer(ctx.session, "mail.invitation", waiting, **ids)
+    queue_mail(ctx, "invitation", waiting, **ids)
 
 
 def resource(invitation: Invitation) -> events.Resource:

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from bugtracker.conditional import check_if_match
 from bugtracker.context import Context
 from bugtracker.errors import OwnerRequired, UserLinked
+from bugtracker.messages import _
 from bugtracker.models import Account, Member
 from bugtracker.models.organisation import Role
 from bugtracker.security.authentication import require_session, token_invalid
@@ -102,7 +103,7 @@ def restore(ctx: Context, user_id: UUID) -> Member:
 def require_not_linked(person: Member) -> None:
     """409 for somebody who turned out to be another member."""
     if person.linked_to is not None:
-        raise UserLinked(f"This person is the member {person.linked_to}.")
+        raise UserLinked(_("This person is the member {id}.", id=person.linked_to))
 
 
 def lock_account(ctx: Context, user_id: UUID) -> Account | None:
@@ -221,4 +222,4 @@ def _keep_an_owner(ctx: Context, member: Member) -> None:
         )
     )
     if not ctx.session.scalar(select(exists(another.with_only_columns(Member.user_id)))):
-        raise OwnerRequired("Make somebody else an owner first.")
+        raise OwnerRequired(_("Make somebody else an owner first."))
