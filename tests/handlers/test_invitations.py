@@ -5,11 +5,9 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from sqlalchemy import update
 
 from bugtracker.clock import utc_now
 from bugtracker.jobs.worker import WorkerThread
-from bugtracker.models import Account
 from bugtracker.models.organisation import Role
 from tests.inviting import (
     URL,
@@ -31,12 +29,6 @@ HIGHEST = {"owner": "owner", "admin": "admin", "manager": "developer"}
 
 def address() -> str:
     return f"invited-{uuid4().hex[:12]}@example.com"
-
-
-def change_language(world: World, email: str, language: str) -> None:
-    """Sets the language of whoever has this address; nobody need have it."""
-    with world.runtime.db.transaction() as session:
-        session.execute(update(Account).where(Account.email == email).values(language=language))
 
 
 class TestCreateInvitation:
@@ -62,19 +54,6 @@ class TestCreateInvitation:
             "invitation.created",
             {"email": [None, person.email], "role": [None, "developer"]},
         )
-
-    def test_is_mailed_in_the_language_of_the_guest_else_of_the_sender(
-        self, world: World, org: Org, anonymous: httpx.Client, worker: WorkerThread
-    ) -> None:
-        stranger = newcomer(anonymous, world.runtime.settings)
-        known = newcomer(anonymous, world.runtime.settings, email=world.create_loner().email)
-        german = {"Accept-Language": "de"}
-        for person in (stranger, known):
-            change_language(world, person.email, "hi")
-            org.manager.post(URL, {"email": person.email, "role": "member"}, headers=german)
-        assert stranger.mail()["Subject"] == "Sie sind in eine Organisation eingeladen"
-        assert known.mail()["Subject"] == "आपको एक संगठन में शामिल होने का निमंत्रण है"
-        assert token_for(known) in text_of(known.mail())
 
     @pytest.mark.parametrize("role", RANKS)
     @pytest.mark.parametrize("by", RANKS)

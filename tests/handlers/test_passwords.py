@@ -45,29 +45,6 @@ def forgot(person: Newcomer, **fields: str) -> httpx.Response:
     return person.http.post("/api/auth/password/forgot", json=body)
 
 
-class TestLanguage:
-    @pytest.mark.parametrize(
-        ("setting", "asked", "subject"),
-        [(None, "de-AT, en;q=0.5", "Neues Passwort setzen"), ("de", "hi", "Neues Passwort setzen"),
-         ("hi", None, "नया पासवर्ड बनाएँ"), (None, "fr", "Set a new password")],
-    )  # fmt: skip
-    def test_of_the_mail_is_the_persons_own_or_that_of_the_request(
-        self,
-        runtime: Runtime,
-        person: Newcomer,
-        worker: WorkerThread,
-        setting: str | None,
-        asked: str | None,
-        subject: str,
-    ) -> None:
-        change_account(runtime, person, language=setting)
-        headers = {} if asked is None else {"Accept-Language": asked}
-        body = {"email": person.email}
-        person.http.post("/api/auth/password/forgot", json=body, headers=headers)
-        assert person.mail()["Subject"] == subject
-        assert reset(person, mailed(person)).status_code == 200
-
-
 def reset(person: Newcomer, token: str, new: str = NEW) -> httpx.Response:
     body = {"token": token, "new_password": new}
     return person.http.post("/api/auth/password/reset", json=body)
