@@ -14,7 +14,7 @@ BROKEN := $(if $(realpath $(BIN)/python),,always)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test coverage proofs mutants fuzz lint format lock swagger-ui clean always
+.PHONY: help run test coverage proofs mutants fuzz lint format messages lock swagger-ui clean always
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -48,6 +48,9 @@ lint: .venv/.dev ## Run the linters and the type checker only
 format: .venv/.dev ## Format the code and repair what ruff can repair
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+messages: .venv/.dev ## Put new messages of the code into the catalogues, to be translated
+	@exec $(BIN)/python -m tools.messages
 
 lock: .tools/uv.txt ## Compile requirements/*.txt (UPGRADE=--upgrade takes newer versions)
 	cd requirements && for name in uv build base; do \

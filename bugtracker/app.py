@@ -13,6 +13,7 @@ from bugtracker.contract import Contract, load_contract
 from bugtracker.db import Database
 from bugtracker.edge import Edge
 from bugtracker.jobs.queue import Queue
+from bugtracker.messages import load_catalogues
 from bugtracker.middleware import ProblemMiddleware, ValidationMiddleware
 from bugtracker.pages import Pages
 from bugtracker.paths import PathIndex
@@ -51,6 +52,7 @@ def create_runtime(settings: Settings) -> Runtime:
 def create_app(runtime: Runtime, contract: Contract | None = None) -> ASGIApp:
     """The ASGI application: edge → pages → Connexion (problems, routing, security, validation,
     limits of operations) → Flask views."""
+    load_catalogues()
     contract = contract or load_contract()
     settings = runtime.settings
     shared = SharedCounts(settings.redis_url.get_secret_value()) if settings.redis_url else None

@@ -18,6 +18,7 @@ from bugtracker.contract import Operation
 from bugtracker.errors import RateLimitExceeded
 from bugtracker.routing import problem_response
 from bugtracker.runtime import Runtime
+from bugtracker.throttle import refusal_text
 
 View = Callable[..., flask.Response]
 
@@ -112,8 +113,7 @@ def _refuse(limit: RequestLimit) -> flask.Response:
     wait = max(1, limit.reset_at - int(time.time()))
     rate: RateLimitItem = limit.limit
     error = RateLimitExceeded(
-        f"At most {rate.amount} per {rate.get_expiry()} seconds; try again in {wait} s.",
+        refusal_text(rate, wait),
         headers={**_headers(limit), "Retry-After": str(wait)},
     )
-    state = flask.request.environ["asgi.scope"]["state"]
-    return problem_response(error, state["request_id"])
+    return problem_response(error)

@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 from bugtracker.contract import Operation
 from bugtracker.db import Database, enter_tenant
 from bugtracker.errors import AuthenticationRequired, OrganisationRequired
+from bugtracker.language import negotiate
+from bugtracker.messages import _
 from bugtracker.models.organisation import Role
 from bugtracker.runtime import Runtime
 from bugtracker.security.principal import PartnerPrincipal, Principal
@@ -41,6 +43,13 @@ class Context:
     """Validated header parameters, by their lower-case name."""
     body: Any = None
     partner: PartnerPrincipal | None = None
+    accept_language: bytes | None = None
+    """The header as it was sent."""
+
+    @cached_property
+    def language(self) -> str:
+        """The language of the answer, and of mails to people who have set none."""
+        return negotiate(self.accept_language, self.caller.language if self.caller else None)
 
     @property
     def db(self) -> Database:
@@ -75,14 +84,16 @@ class Context:
     def principal(self) -> Principal:
         """The authenticated caller; 401 where there is none."""
         if self.caller is None:
-            raise AuthenticationRequired("Send an access token: Authorization: Bearer …")
+            raise AuthenticationRequired(_("Send an access token: Authorization: Bearer …"))
         return self.caller
 
     @property
     def org_id(self) -> UUID:
         """The caller's organisation; 403 for a session without one."""
         if self.principal.org_id is None:
-            raise OrganisationRequired("Create or join an organisation, then refresh with org_id.")
+            raise OrganisationRequired(
+                _("Create or join an organisation, then refresh with org_id.")
+            )
         return self.principal.org_id
 
     @property

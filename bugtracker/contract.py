@@ -17,6 +17,7 @@ import orjson
 import yaml
 
 from bugtracker import __version__
+from bugtracker.problems import PROBLEM_MEDIA_TYPE
 from bugtracker.settings import PROJECT_ROOT
 
 ROOT_FILE = PROJECT_ROOT / "openapi" / "bugtracker.yaml"
@@ -160,6 +161,8 @@ class _Bundler:
         }
         for name, schema in document["components"].get("schemas", {}).items():
             document["components"]["schemas"][name] = _sparse(document, schema)
+        for response in document["components"].get("responses", {}).values():
+            _in_a_language(response)
         document["paths"] = {
             path: self._definition(node) for path, node in document["paths"].items()
         }
@@ -209,6 +212,13 @@ def _sparse(document: Json, schema: Json) -> Json:
         return schema
     whole = copy.deepcopy(_at(document, schema["x-fields-of"]["$ref"].removeprefix("#")))
     return {**whole, "description": schema["description"], "required": ["id"]}
+
+
+def _in_a_language(response: Json) -> None:
+    """Every problem has the header that says which language it is in."""
+    if PROBLEM_MEDIA_TYPE in response.get("content", {}):
+        header = {"$ref": "#/components/headers/ContentLanguage"}
+        response["headers"] = {**response.get("headers", {}), "Content-Language": header}
 
 
 def _at(node: Json, pointer: str) -> Json:

@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bugtracker.errors import AppError, InternalError, ServiceUnavailable
+from bugtracker.messages import _
 from bugtracker.tracebacks import QUOTING_CLASS
 
 log = structlog.get_logger()
@@ -33,7 +34,7 @@ def as_app_error(error: DBAPIError | PoolTimeout) -> AppError:
         return InternalError()
     # A connection lost during COMMIT leaves open whether anything was changed.
     return ServiceUnavailable(
-        "The database did not answer in time. Try again.", headers={"Retry-After": "1"}
+        _("The database did not answer in time. Try again."), headers={"Retry-After": "1"}
     )
 
 

@@ -25,6 +25,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from bugtracker.context import Context
 from bugtracker.errors import IdempotencyKeyInUse, IdempotencyKeyReused
 from bugtracker.ids import new_id
+from bugtracker.messages import _
 from bugtracker.models import IdempotencyKey
 from bugtracker.models.idempotency import response_place
 from bugtracker.security.secrets import Keyring
@@ -176,8 +177,10 @@ def _look(claim: Claim) -> Any:
 def _stored(row: Row[Any], claim: Claim) -> bytes:
     if row.fingerprint != claim.fingerprint:
         raise IdempotencyKeyReused(
-            "This Idempotency-Key came with another request before. Send a new key with a new"
-            " request, and the same key only with the same request."
+            _(
+                "This Idempotency-Key came with another request before. Send a new key with a new"
+                " request, and the same key only with the same request."
+            )
         )
     if row.response_encrypted is None:
         raise _in_use()
@@ -232,6 +235,6 @@ def _release(ctx: Context, claim: Claim) -> None:
 
 def _in_use() -> IdempotencyKeyInUse:
     return IdempotencyKeyInUse(
-        "A request with this Idempotency-Key is at work. Ask again for its answer.",
+        _("A request with this Idempotency-Key is at work. Ask again for its answer."),
         headers={"Retry-After": "1"},
     )

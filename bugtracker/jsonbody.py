@@ -8,9 +8,29 @@ from typing import Any, NoReturn
 import orjson
 
 from bugtracker.errors import RequestMalformed
+from bugtracker.messages import Message, _
 
 MAX_DIGITS = 20
 """Digits and sign of the longest integer below 64 bits; int() is slow for thousands of them."""
+
+TOO_DEEP = _("The body is nested too deeply.")
+TOO_LARGE = _("The body has an integer beyond 64 bits.")
+SYNTAX: dict[str, Message] = {
+    "Expecting value": _("Expecting value"),
+    "Expecting property name enclosed in double quotes": _(
+        "Expecting property name enclosed in double quotes"
+    ),
+    "Expecting ':' delimiter": _("Expecting ':' delimiter"),
+    "Expecting ',' delimiter": _("Expecting ',' delimiter"),
+    "Extra data": _("Extra data"),
+    "Unterminated string starting": _("Unterminated string starting"),
+    "Invalid control character": _("Invalid control character"),
+    "Invalid \\escape": _("Invalid \\escape"),
+    "Invalid \\uXXXX escape": _("Invalid \\uXXXX escape"),
+    "Illegal trailing comma before end of object": _("Illegal trailing comma"),
+    "Illegal trailing comma before end of array": _("Illegal trailing comma"),
+}
+"""What Python's parser says of bad syntax."""
 
 
 def parse_json(content: bytes) -> Any:
@@ -21,7 +41,7 @@ def parse_json(content: bytes) -> Any:
     any request needs. Messages never repeat what was sent.
     """
     if content.startswith(codecs.BOM_UTF8):
-        raise RequestMalformed("The body begins with a byte order mark; send it without.")
+        raise RequestMalformed(_("The body begins with a byte order mark; send it without."))
     try:
         value = json.loads(
             content.decode("utf-8"),
@@ -33,47 +53,51 @@ def parse_json(content: bytes) -> Any:
         # Refuses lone surrogates and integers beyond 64 bits; also bounds the depth to 254.
         orjson.dumps(value)
     except UnicodeDecodeError as error:
-        raise RequestMalformed(f"The body is not UTF-8 (byte {error.start}).") from error
+        detail = _("The body is not UTF-8 (byte {place}).", place=error.start)
+        raise RequestMalformed(detail) from error
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise RequestMalformed(f"The body is not JSON: {error.msg} at {place}.") from error
+        detail = _(
+            "The body is not JSON: {reason} at line {line}, column {column}.",
+            reason=SYNTAX.get(error.msg.removesuffix(" at")) or _("Cannot be read"),
+            line=error.lineno,
+            column=error.colno,
+        )
+        raise RequestMalformed(detail) from error
     except RecursionError as error:
-        raise RequestMalformed("The body is nested too deeply.") from error
+        raise RequestMalformed(TOO_DEEP) from error
     except TypeError as error:
-        raise RequestMalformed(f"The body {_refusal(str(error))}.") from error
-    except ValueError as error:
-        raise RequestMalformed(f"The body {error}.") from error
+        raise RequestMalformed(_refusal(str(error))) from error
     return value
 
 
-def _refusal(reason: str) -> str:
+def _refusal(reason: str) -> Message:
     """What orjson refuses, in our words; its own change from version to version."""
     if "ecursion" in reason:
-        return "is nested too deeply"
+        return TOO_DEEP
     if "nteger" in reason:
-        return "has an integer beyond 64 bits"
-    return "has a lone surrogate, which no UTF-8 text can hold"
+        return TOO_LARGE
+    return _("The body has a lone surrogate, which no UTF-8 text can hold.")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("has an object with the same key twice")
+        raise RequestMalformed(_("The body has an object with the same key twice."))
     return members
 
 
-def _constant(_: str) -> NoReturn:
-    raise ValueError("has NaN or Infinity, which JSON does not know")
+def _constant(_name: str) -> NoReturn:
+    raise RequestMalformed(_("The body has NaN or Infinity, which JSON does not know."))
 
 
 def _integer(digits: str) -> int:
     if len(digits) > MAX_DIGITS:
-        raise ValueError("has an integer beyond 64 bits")
+        raise RequestMalformed(TOO_LARGE)
     return int(digits)
 
 
 def _float(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        raise ValueError("has a number beyond double precision")
+        raise RequestMalformed(_("The body has a number beyond double precision."))
     return value

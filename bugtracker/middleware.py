@@ -16,13 +16,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bugtracker.contract import Contract
 from bugtracker.db_errors import as_app_error
 from bugtracker.errors import (
-    PROBLEM_MEDIA_TYPE,
     AppError,
     MethodNotAllowed,
     RequestMalformed,
     ResourceNotFound,
     problem_bytes,
+    problem_headers,
+    raw_headers,
 )
+from bugtracker.language import language_of
+from bugtracker.messages import _
 from bugtracker.paths import PathIndex
 from bugtracker.validation import OperationValidator, require_valid
 
@@ -56,15 +59,20 @@ class ProblemMiddleware:
             await send_problem(as_app_error(error), scope, send)
         except (HTTPException, ProblemException) as error:
             log.warning("unexpected_http_exception", error=repr(error))
-            await send_problem(RequestMalformed("The request cannot be handled."), scope, send)
+            await send_problem(RequestMalformed(_("The request cannot be handled.")), scope, send)
 
     def _require_route(self, path: str, method: str) -> None:
         methods = self._paths.methods(path)
         if methods is None:
-            raise ResourceNotFound("There is no such path; see /docs.")
+            raise ResourceNotFound(_("There is no such path; see /docs."))
         if method not in methods:
             allow = ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} & _head(methods))))
-            raise MethodNotAllowed(f"Allowed here: {allow}.", headers={"Allow": allow})
+            raise method_not_allowed(allow)
+
+
+def method_not_allowed(allow: str) -> MethodNotAllowed:
+    """The 405 of a path with these methods."""
+    return MethodNotAllowed(_("Allowed here: {allow}.", allow=allow), headers={"Allow": allow})
 
 
 def _head(methods: frozenset[str]) -> set[str]:
@@ -72,14 +80,13 @@ def _head(methods: frozenset[str]) -> set[str]:
 
 
 async def send_problem(error: AppError, scope: Scope, send: Send) -> None:
-    """Sends an error's problem document."""
-    body = problem_bytes(error, scope["state"]["request_id"])
-    headers = {
-        "content-type": PROBLEM_MEDIA_TYPE,
-        "content-length": str(len(body)),
-        **{name.lower(): value for name, value in error.headers.items()},
-    }
-    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    """Sends an error's problem document, in the language of whoever asked."""
+    language = language_of(scope["state"])
+    body = problem_bytes(error, scope["state"]["request_id"], language)
+    raw = [
+        *raw_headers(problem_headers(error, language)),
+        (b"content-length", b"%d" % len(body)),
+    ]
     await send({"type": "http.response.start", "status": error.status, "headers": raw})
     await send({"type": "http.response.body", "body": body})
 

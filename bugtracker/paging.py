@@ -34,6 +34,7 @@ from sqlalchemy import (
 from bugtracker.context import Context, Reply
 from bugtracker.db import Rows
 from bugtracker.errors import CursorInvalid, RequestInvalid, Violation
+from bugtracker.messages import _
 from bugtracker.security.permissions import ACCOUNT
 
 TAG_LENGTH = 16
@@ -132,8 +133,8 @@ def paginate(ctx: Context, statement: Rows, sorts: Sorts) -> Page:
     """
     if ctx.query.get("page") is not None:
         if ctx.query.get("cursor") is not None:
-            violation = Violation("exclusive", "excludes page", parameter="cursor")
-            raise RequestInvalid("Use either page or cursor.", errors=[violation])
+            violation = Violation("exclusive", _("excludes page"), parameter="cursor")
+            raise RequestInvalid(_("Use either page or cursor."), errors=[violation])
         return _numbered(ctx, statement, sorts)
     return _keyset(ctx, statement, sorts)
 
@@ -220,9 +221,9 @@ def _decode_cursor(ctx: Context, cursor: str, scope: bytes, sort: Sort) -> tuple
         raw = b""
     tag, payload = raw[:TAG_LENGTH], raw[TAG_LENGTH:]
     if not hmac.compare_digest(tag, ctx.runtime.keyring.sign(scope + payload)[:TAG_LENGTH]):
-        violation = Violation("cursor", "is not a cursor of this list", parameter="cursor")
+        violation = Violation("cursor", _("is not a cursor of this list"), parameter="cursor")
         raise CursorInvalid(
-            "Use next_cursor of the page before, with the same filters and sort.",
+            _("Use next_cursor of the page before, with the same filters and sort."),
             errors=[violation],
         )
     value, identity = orjson.loads(payload)

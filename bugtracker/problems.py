@@ -1,8 +1,9 @@
 """The one form of every refusal: problem+json (RFC 9457).
 
 Code raises a subclass of :class:`AppError` (:mod:`errors`); :func:`problem` turns it into the
-document. ``code`` is stable and never translated, ``detail`` says what to change. Each code is
-documented in the contract, and a test compares the two lists both ways.
+document. ``code`` is stable and never translated; ``title`` and ``detail`` are messages, in the
+language of whoever asked. Each code is documented in the contract, and a test compares the two
+lists both ways.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,13 @@ from typing import Any, ClassVar
 
 import orjson
 
+from bugtracker.language import Translator, language_headers
+from bugtracker.messages import Message
+
 PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+must_be_marked = False
+"""Whether a text that nobody can translate is an error; the tests switch it on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +31,7 @@ class Violation:
     """
 
     code: str
-    detail: str
+    detail: Message
     pointer: str | None = None
     parameter: str | None = None
     position: int | None = None
@@ -37,7 +44,7 @@ class Violation:
             **{k: v for k, v in place.items() if v is not None},
             **({} if self.position is None else {"position": self.position}),
             "code": self.code,
-            "detail": self.detail,
+            "detail": marked(self.detail),
         }
 
 
@@ -46,13 +53,13 @@ class AppError(Exception):
 
     status: ClassVar[int]
     code: ClassVar[str]
-    title: ClassVar[str]
+    title: ClassVar[Message]
     commits: ClassVar[bool] = False
     """True where the refusal must leave a trace: the transaction is committed, then answered."""
 
     def __init__(
         self,
-        detail: str,
+        detail: Message,
         *,
         errors: Sequence[Violation] = (),
         headers: Mapping[str, str] | None = None,
@@ -65,14 +72,21 @@ class AppError(Exception):
         self.extensions = extensions
 
 
+def marked(text: Message) -> Message:
+    """The text, which must be a message."""
+    if must_be_marked and not isinstance(text, Message):
+        raise TypeError(f"make it a message, see docs/localisation.md: _({text!r})")
+    return text
+
+
 def problem(error: AppError, request_id: str) -> dict[str, Any]:
-    """The problem document of an error."""
+    """The problem document of an error, its texts not translated yet."""
     document: dict[str, Any] = {
         "type": f"urn:bugtracker:problem:{error.code}",
-        "title": error.title,
+        "title": marked(error.title),
         "status": error.status,
         "code": error.code,
-        "detail": error.detail,
+        "detail": marked(error.detail),
         "request_id": request_id,
     }
     if error.errors:
@@ -81,9 +95,25 @@ def problem(error: AppError, request_id: str) -> dict[str, Any]:
     return document
 
 
-def problem_bytes(error: AppError, request_id: str) -> bytes:
-    """The problem document, encoded."""
-    return orjson.dumps(problem(error, request_id))
+def problem_bytes(error: AppError, request_id: str, language: str) -> bytes:
+    """The problem document in a language, encoded."""
+    translator = Translator(lambda: language)
+    document = problem(error, request_id)
+    return orjson.dumps(document, translator, orjson.OPT_PASSTHROUGH_SUBCLASS)
+
+
+def problem_headers(error: AppError, language: str) -> dict[str, str]:
+    """The headers of the document in a language, and those of the refusal itself."""
+    return {
+        "Content-Type": PROBLEM_MEDIA_TYPE,
+        **language_headers(language),
+        **error.headers,
+    }
+
+
+def raw_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI wants them."""
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
 
 
 def all_errors() -> Iterator[type[AppError]]:

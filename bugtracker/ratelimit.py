@@ -24,7 +24,7 @@ from bugtracker.errors import RateLimitExceeded
 from bugtracker.queries.familiar import has_logged_in_from
 from bugtracker.runtime import Runtime
 from bugtracker.security.principal import PartnerPrincipal
-from bugtracker.throttle import Headers, Quota, RateLimit, SharedCounts
+from bugtracker.throttle import Headers, Quota, RateLimit, SharedCounts, refusal_text
 
 LOOKUPS = 2
 """Questions to the database at once; the pool has spare connections for that."""
@@ -143,7 +143,7 @@ def _exceeded(limit: RateLimit, answer: Quota) -> RateLimitExceeded:
     seconds, rate = max(1, answer.retry_after), limit.limit
     headers = {name.decode(): value.decode() for name, value in limit.headers(answer)}
     return RateLimitExceeded(
-        f"At most {rate.amount} per {rate.get_expiry()} seconds; try again in {seconds} s.",
+        refusal_text(rate, seconds),
         headers={**headers, "Retry-After": str(seconds)},
     )
 

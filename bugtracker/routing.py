@@ -17,12 +17,15 @@ from bugtracker.conditional import etag, not_modified
 from bugtracker.context import Context, Reply
 from bugtracker.contract import Contract, Operation
 from bugtracker.db_errors import as_app_error
-from bugtracker.errors import PROBLEM_MEDIA_TYPE, AppError, problem_bytes
+from bugtracker.errors import AppError, problem_bytes, problem_headers
 from bugtracker.idempotency import Claim
+from bugtracker.language import Translator, language_headers, language_of
 from bugtracker.middleware import ValidatedRequest
 from bugtracker.runtime import Runtime
 
 Handler = Callable[..., Reply]
+
+JSON = orjson.OPT_UTC_Z | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 STREAMED = "bugtracker.streamed"
 """Set in the WSGI environment when the body is to be sent as it is made."""
@@ -63,9 +66,9 @@ class Endpoint:
         try:
             return idempotency.once(ctx, request.path, partial(self._run, ctx, request.path))
         except AppError as error:
-            return problem_response(error, ctx.request_id)
+            return problem_response(error)
         except (DBAPIError, PoolTimeout) as error:
-            return problem_response(as_app_error(error), ctx.request_id)
+            return problem_response(as_app_error(error))
 
     def _run(self, ctx: Context, path: Mapping[str, Any], claim: Claim | None) -> flask.Response:
         try:
@@ -97,6 +100,7 @@ class Endpoint:
             headers={name.lower(): value for name, value in request.headers.items()},
             body=request.body,
             partner=state.get("partner"),
+            accept_language=state["accept_language"],
         )
 
 
@@ -104,8 +108,11 @@ def response(reply: Reply, ctx: Context) -> flask.Response:
     """The HTTP response of a reply, with ETag and 304 where it is an item."""
     if reply.stream is not None:
         return _streamed(reply, reply.stream)
-    content = b"" if reply.body is None else orjson.dumps(reply.body, option=orjson.OPT_UTC_Z)
+    translator = Translator(lambda: ctx.language)
+    content = b"" if reply.body is None else orjson.dumps(reply.body, translator, JSON)
     headers = dict(reply.headers)
+    if translator.language is not None:
+        headers |= language_headers(translator.language)
     status = reply.status
     if reply.version is not None:
         tag = etag(reply.version, content)
@@ -128,11 +135,12 @@ def _streamed(reply: Reply, chunks: Iterator[bytes]) -> flask.Response:
     return flask.Response(chain((first,), chunks), reply.status, reply.headers)
 
 
-def problem_response(error: AppError, request_id: str) -> flask.Response:
-    """The HTTP response of a refusal."""
+def problem_response(error: AppError) -> flask.Response:
+    """The HTTP response of a refusal of the present request."""
+    state = flask.request.environ["asgi.scope"]["state"]
+    language = language_of(state)
     return flask.Response(
-        problem_bytes(error, request_id),
+        problem_bytes(error, state["request_id"], language),
         error.status,
-        error.headers,
-        content_type=PROBLEM_MEDIA_TYPE,
+        problem_headers(error, language),
     )

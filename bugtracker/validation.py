@@ -13,6 +13,7 @@ from jsonschema_rs import Draft202012Validator, ValidationError
 from bugtracker.contract import Contract, Json, Operation, Parameter
 from bugtracker.errors import MediaTypeNotSupported, RequestInvalid, Violation
 from bugtracker.jsonbody import parse_json
+from bugtracker.messages import Message, _, listed, ngettext, one_of
 
 MAX_VIOLATIONS = 100
 MAX_NAME = 200
@@ -46,7 +47,7 @@ class OperationValidator:
             for location in ("path", "query", "header")
         }
         self._body = None
-        self._body_hint = ""
+        self._body_hint: Message | None = None
         if operation.body is not None:
             schema = {**to_2020_12(operation.body), "components": components}
             self._body = Draft202012Validator(schema, validate_formats=True)
@@ -81,11 +82,11 @@ class OperationValidator:
         if self._body is None:
             return None, []
         if not content and media_type in (None, *self._operation.media_types):
-            missing = Violation("required", "a JSON body is required", pointer="")
+            missing = Violation("required", _("a JSON body is required"), pointer="")
             return None, [missing] if self._operation.body_required else []
         if media_type not in self._operation.media_types:
             raise MediaTypeNotSupported(
-                f"Send the body as {' or '.join(self._operation.media_types)}.",
+                _("Send the body as {types}.", types=one_of(self._operation.media_types)),
                 headers={"Accept": ", ".join(self._operation.media_types)},
             )
         value = parse_json(content)
@@ -115,7 +116,8 @@ class _ParameterSet:
         violations = []
         for name, text in given:
             if name in values:
-                violations.append(Violation("duplicate", "is given twice", parameter=_cut(name)))
+                violation = Violation("duplicate", _("is given twice"), parameter=_cut(name))
+                violations.append(violation)
             values[name] = self._coerce.get(name, str)(text)
         if values or self.names:
             violations += _parameter_violations(self._validator.iter_errors(values))
@@ -160,69 +162,84 @@ def _cut(name: str) -> str:
     return name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + "…"
 
 
-def _body_violations(errors: Iterable[ValidationError], hint: str) -> Iterable[Violation]:
-    for _, error in zip(range(MAX_VIOLATIONS), errors, strict=False):
+def _body_violations(
+    errors: Iterable[ValidationError], hint: Message | None
+) -> Iterable[Violation]:
+    for _number, error in zip(range(MAX_VIOLATIONS), errors, strict=False):
         for name, code, detail in _explain(error, hint):
             parts = [*error.instance_path, *([] if name is None else [name])]
             yield Violation(code, detail, pointer=_pointer(parts))
 
 
 def _parameter_violations(errors: Iterable[ValidationError]) -> Iterable[Violation]:
-    for _, error in zip(range(MAX_VIOLATIONS), errors, strict=False):
-        for name, code, detail in _explain(error, ""):
+    for _number, error in zip(range(MAX_VIOLATIONS), errors, strict=False):
+        for name, code, detail in _explain(error, None):
             place = name if not error.instance_path else str(error.instance_path[0])
             code = "unknown_parameter" if code == "additionalProperties" else code
             yield Violation(code, detail, parameter=_cut(place or ""))
 
 
-def _explain(error: ValidationError, hint: str) -> list[tuple[str | None, str, str]]:
+def _explain(error: ValidationError, hint: Message | None) -> list[tuple[str | None, str, Message]]:
     """(member the error is about, keyword, sentence) for each thing the error says."""
     kind: Any = error.kind
     keyword = str(error.schema_path[-1]) if error.schema_path else "schema"
     if keyword == "additionalProperties":
-        return [(name, keyword, "is not known here") for name in kind.unexpected[:MAX_VIOLATIONS]]
+        unknown = _("is not known here")
+        return [(name, keyword, unknown) for name in kind.unexpected[:MAX_VIOLATIONS]]
     if keyword == "required":
-        return [(kind.property, keyword, "is required")]
+        return [(kind.property, keyword, _("is required"))]
     if keyword == "oneOf":
-        return [(None, keyword, hint or "must match exactly one of the allowed forms")]
+        return [(None, keyword, hint or _("must match exactly one of the allowed forms"))]
     return [(None, *_sentence(kind, keyword))]
 
 
-SENTENCES: dict[str, str] = {
-    "minLength": "must have at least {limit} characters",
-    "maxLength": "must have at most {limit} characters",
-    "minItems": "must have at least {limit} items",
-    "maxItems": "must have at most {limit} items",
-    "minProperties": "must have at least {limit} members",
-    "maxProperties": "must have at most {limit} members",
-    "minimum": "must be at least {limit}",
-    "maximum": "must be at most {limit}",
-    "uniqueItems": "must not have the same item twice",
-    "pattern": "has characters that are not allowed here, or lacks required ones",
+SENTENCES: dict[str, Message] = {
+    "uniqueItems": _("must not have the same item twice"),
+    "pattern": _("has characters that are not allowed here, or lacks required ones"),
+}
+
+LIMITS: dict[str, Callable[[Any], Message]] = {
+    "minLength": lambda limit: ngettext(
+        "must have at least {n} character", "must have at least {n} characters", limit
+    ),
+    "maxLength": lambda limit: ngettext(
+        "must have at most {n} character", "must have at most {n} characters", limit
+    ),
+    "minItems": lambda limit: ngettext(
+        "must have at least {n} item", "must have at least {n} items", limit
+    ),
+    "maxItems": lambda limit: ngettext(
+        "must have at most {n} item", "must have at most {n} items", limit
+    ),
+    "minProperties": lambda limit: ngettext(
+        "must have at least {n} member", "must have at least {n} members", limit
+    ),
+    "maxProperties": lambda limit: ngettext(
+        "must have at most {n} member", "must have at most {n} members", limit
+    ),
+    "minimum": lambda limit: _("must be at least {limit}", limit=limit),
+    "maximum": lambda limit: _("must be at most {limit}", limit=limit),
 }
 
 
-def _sentence(kind: Any, keyword: str) -> tuple[str, str]:
+def _sentence(kind: Any, keyword: str) -> tuple[str, Message]:
     if keyword == "type":
-        return keyword, f"must be {_type_names(kind)}"
+        return keyword, _("must be {types}", types=one_of(kind.types))
     if keyword == "enum":
-        return keyword, f"must be one of {', '.join(str(option) for option in kind.options)}"
+        options = listed(str(option) for option in kind.options)
+        return keyword, _("must be one of {options}", options=options)
     if keyword == "format":
-        return keyword, f"must be a valid {kind.format}"
-    template = SENTENCES.get(keyword, "is not valid")
-    return keyword, template.format(limit=getattr(kind, "limit", ""))
+        return keyword, _("must be a valid {format}", format=kind.format)
+    if keyword in LIMITS:
+        return keyword, LIMITS[keyword](kind.limit)
+    return keyword, SENTENCES.get(keyword) or _("is not valid")
 
 
-def _type_names(kind: Any) -> str:
-    names = list(kind.types)
-    return " or ".join(names)
-
-
-def _choice(schema: Json) -> str:
+def _choice(schema: Json) -> Message | None:
     """The sentence for a body that needs exactly one of several members."""
     branches = schema.get("oneOf", []) if isinstance(schema, dict) else []
     names = [branch["required"][0] for branch in branches if _is_member_choice(branch)]
-    return f"must have exactly one of {', '.join(names)}" if names else ""
+    return _("must have exactly one of {names}", names=listed(names)) if names else None
 
 
 def _is_member_choice(branch: Json) -> TypeGuard[dict[str, list[str]]]:
@@ -233,6 +250,6 @@ def require_valid(violations: list[Violation]) -> None:
     """Raises 400 with all violations, if there are any."""
     if violations:
         raise RequestInvalid(
-            "The request does not match the contract; see errors.",
+            _("The request does not match the contract; see errors."),
             errors=violations[:MAX_VIOLATIONS],
         )

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from bugtracker import problems
 from bugtracker.app import create_app, create_runtime
 from bugtracker.contract import Contract, load_contract
 from bugtracker.embedded import Cluster, embedded_postgres
@@ -27,6 +28,9 @@ from tests.serving import Server, serve
 from tests.world import Json, Org, World
 
 TEMPLATE = "bugtracker_template"
+
+# A refusal whose text nobody can translate answers 500, and the log says which text.
+problems.must_be_marked = True
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ import bugtracker
 from bugtracker import handlers
 from bugtracker.contract import Contract, Operation, load_contract
 from bugtracker.errors import all_errors
+from bugtracker.messages import LANGUAGES
 from bugtracker.routing import handlers_of
 from bugtracker.security.permissions import ACCOUNT, PARTNER, PERMISSIONS, permissions_of
 
@@ -26,6 +27,7 @@ CODE = Path(bugtracker.__file__).parent
 
 # What the layers around the operations answer, on any path: described in the introduction.
 OUTSIDE_OPERATIONS = {"MethodNotAllowed", "OriginNotAllowed"}
+OF_ALL_OPERATIONS = {"#/components/parameters/AcceptLanguage"}
 EVERYWHERE = {"400", "408", "413", "414", "415", "500", "503"}
 
 each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.id)
@@ -75,7 +77,21 @@ class TestDocument:
         unused = named - references(CONTRACT.document)
         outside = {f"#/components/responses/{name}" for name in OUTSIDE_OPERATIONS}
         schemes = {f"#/components/securitySchemes/{name}" for name in ("bearer", "partner")}
-        assert unused - outside == schemes
+        assert unused - outside - OF_ALL_OPERATIONS == schemes
+
+    def test_the_languages_are_those_of_the_program(self) -> None:
+        schemas, headers = COMPONENTS["schemas"], COMPONENTS["headers"]
+        for schema in ("Me", "MeUpdate"):
+            enum = schemas[schema]["properties"]["language"]["enum"]
+            assert enum == [*LANGUAGES, None]
+        assert headers["ContentLanguage"]["schema"]["enum"] == list(LANGUAGES)
+        for text in (COMPONENTS["parameters"]["AcceptLanguage"], CONTRACT.document["info"]):
+            assert "Accept-Language" in f"{text}"
+
+    def test_every_problem_says_which_language_it_is_in(self) -> None:
+        for response in COMPONENTS["responses"].values():
+            is_problem = "application/problem+json" in response.get("content", {})
+            assert ("Content-Language" in response["headers"]) == is_problem
 
     def test_the_introduction_names_what_any_path_can_answer(self) -> None:
         introduction = CONTRACT.document["info"]["description"]

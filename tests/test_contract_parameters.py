@@ -227,3 +227,14 @@ class TestHeader:
             if parameter.location == "header"
         }
         assert names == {"If-Match", "If-None-Match", "Idempotency-Key"}
+
+    def test_accept_language_is_read_by_all_of_them(self, scene: Scene) -> None:
+        """So it is described once, and in no operation; tests/test_language.py has what it does."""
+        described = CONTRACT.document["components"]["parameters"]["AcceptLanguage"]
+        assert (described["name"], described["in"]) == ("Accept-Language", "header")
+        for operation in OPERATIONS.values():
+            path = operation.path.format(**scene.paths, session_id="x") + "?unknown=1"
+            german = {"Accept-Language": "de"}
+            response = scene.caller.http.request(operation.method, path, headers=german)
+            assert response.status_code in (400, 403), operation.id
+            assert response.headers["content-language"] == "de", operation.id

@@ -42,6 +42,7 @@ include-operation-id = [
   "update_project", "delete_project", "update_issue", "update_comment", "update_api_key",
   "revoke_api_key", "update_organisation", "update_member", "revoke_invitation",
   "update_user", "delete_user", "update_webhook", "delete_webhook",
+  "update_user", "delete_user", "update_me",
 ]
 [operations.phases.coverage.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 422, 428]

@@ -8,7 +8,7 @@ ANYTHING = "*"
 
 PERSONAL: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "user": frozenset({"username", "name", "imported_username", "imported_name"}),
+        "user": frozenset({"username", "name", "imported_username", "imported_name", "language"}),
         "invitation": frozenset({"username", "name"}),
         "session": frozenset({"device"}),
         "api_key": frozenset({"name"}),

@@ -38,7 +38,9 @@ from bugtracker.errors import (
     RateLimitExceeded,
 )
 from bugtracker.ids import new_id
+from bugtracker.language import language_of
 from bugtracker.logs import log_request
+from bugtracker.messages import _
 from bugtracker.security.api_keys import RecentKeys
 from bugtracker.settings import Settings
 from bugtracker.throttle import RateLimit, SharedCounts
@@ -106,6 +108,8 @@ class Edge:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         state["client_ip"] = client
+        # Parsed only when there is something to say.
+        state["accept_language"] = read.get(b"accept-language")
         state["is_head"] = scope["method"] == "HEAD"
         structlog.contextvars.bind_contextvars(request_id=request_id)
         exchange = Exchange(receive, send, request_id, is_head=scope["method"] == "HEAD")
@@ -124,18 +128,18 @@ class Edge:
             if not exchange.started and not exchange.gone:
                 raise RuntimeError("the application returned without an answer")
         except AppError as error:
-            await self._fail(exchange, error)
+            await self._fail(scope, exchange, error)
         except Exception as error:
             if exchange.gone:
                 logger.info("client_gone", error=type(error).__name__)
             else:
                 logger.exception("request_failed")
-                await self._fail(exchange, InternalError())
+                await self._fail(scope, exchange, InternalError())
 
-    async def _fail(self, exchange: Exchange, error: AppError) -> None:
+    async def _fail(self, scope: Scope, exchange: Exchange, error: AppError) -> None:
         """Answer with the error; once an answer has begun, returning makes the server close."""
         if not exchange.started:
-            await exchange.refuse(error)
+            await exchange.refuse(error, language_of(scope["state"]))
 
     async def _admit(self, scope: Scope, read: RequestHeaders, exchange: Exchange) -> None:
         """Let the request through to the application, or raise what is wrong with it."""
@@ -178,22 +182,23 @@ class Edge:
         people can make as many as they like.
         """
         creator_id = self._recent_keys.find(read.get(b"authorization"))
-        limit, counted, who = self._limit, limit_key(client), "from this address"
+        limit, counted, who = self._limit, limit_key(client), _("from this address")
         if creator_id is not None:
-            limit, counted, who = self._key_limit, str(creator_id), "with API keys of this person"
+            limit, counted = self._key_limit, str(creator_id)
+            who = _("with API keys of this person")
         quota = await limit.hit(counted)
         exchange.limits = limit.headers(quota)
         if not quota.allowed:
             seconds = max(1, quota.retry_after)
             raise RateLimitExceeded(
-                f"Too many requests {who}. Try again in {seconds} s.",
+                _("Too many requests {who}. Try again in {seconds} s.", who=who, seconds=seconds),
                 headers={"Retry-After": str(seconds)},
             )
 
     def _method_not_allowed(self, path: str) -> MethodNotAllowed:
         methods = allowed_methods(self._methods_of, path) or ALL_METHODS
         return MethodNotAllowed(
-            "This method is never allowed.", headers={"Allow": allow_value(methods)}
+            _("This method is never allowed."), headers={"Allow": allow_value(methods)}
         )
 
     async def _answer_options(self, path: str, read: RequestHeaders, exchange: Exchange) -> bool:
@@ -201,7 +206,7 @@ class Edge:
         methods = allowed_methods(self._methods_of, path)
         if read.get(b"origin") is not None and b"access-control-request-method" in read.values:
             if not exchange.cors:
-                raise OriginNotAllowed("This origin may not use the API from a browser.")
+                raise OriginNotAllowed(_("This origin may not use the API from a browser."))
             await exchange.answer(204, preflight_headers(methods or ALL_METHODS))
             return True
         if methods:

@@ -9,6 +9,7 @@ import asyncio
 from starlette.types import Receive
 
 from bugtracker.errors import BodyTooLarge, RequestTimeout
+from bugtracker.messages import _
 
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 8 * 1024 * 1024
@@ -29,7 +30,8 @@ async def read_body(receive: Receive, limit: int, seconds: float) -> bytes | Non
         async with asyncio.timeout(seconds):
             return await _read(receive, limit)
     except TimeoutError:
-        raise RequestTimeout(f"The body did not arrive within {seconds:g} seconds.") from None
+        detail = _("The body did not arrive within {seconds} s.", seconds=f"{seconds:g}")
+        raise RequestTimeout(detail) from None
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:
@@ -67,4 +69,4 @@ async def discard_body(receive: Receive) -> None:
 
 
 def _too_large(limit: int) -> BodyTooLarge:
-    return BodyTooLarge(f"Send at most {limit} bytes.")
+    return BodyTooLarge(_("Send at most {limit} bytes.", limit=limit))

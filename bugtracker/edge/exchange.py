@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from starlette.types import Message, Receive, Send
 
 from bugtracker.edge.bodies import discard_body
-from bugtracker.errors import PROBLEM_MEDIA_TYPE, AppError, problem_bytes
+from bugtracker.errors import AppError, problem_bytes, problem_headers, raw_headers
 
 Pairs = tuple[tuple[bytes, bytes], ...]
 
@@ -94,14 +94,12 @@ class Exchange:
             body = b""
         await self.send({"type": "http.response.body", "body": body})
 
-    async def refuse(self, error: AppError) -> None:
+    async def refuse(self, error: AppError, language: str) -> None:
         """Answer with a problem document."""
-        body = problem_bytes(error, self.request_id)
-        extra = ((n.lower().encode(), v.encode("latin-1")) for n, v in error.headers.items())
+        body = problem_bytes(error, self.request_id, language)
         headers: Pairs = (
-            (b"content-type", PROBLEM_MEDIA_TYPE.encode()),
             (b"content-length", b"%d" % len(body)),
-            *extra,
+            *raw_headers(problem_headers(error, language)),
         )
         await self.answer(error.status, headers, body)
 

@@ -10,8 +10,14 @@ import asyncio
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from bugtracker.edge.exchange import SECURITY_HEADERS
-from bugtracker.errors import PROBLEM_MEDIA_TYPE, RequestMalformed, problem_bytes
+from bugtracker.errors import (
+    RequestMalformed,
+    problem_bytes,
+    problem_headers,
+    raw_headers,
+)
 from bugtracker.ids import new_id
+from bugtracker.messages import SOURCE, Message, _
 
 HEADER_SECONDS = 10.0
 """How long a client may take for the headers of a request, the first one's connecting included."""
@@ -62,7 +68,7 @@ class EdgeProtocol(HttpToolsProtocol):
         if before is not None and self._timer is before:
             self._unfinished_bytes += len(data)
             if self._unfinished_bytes > MAX_HEADER_BYTES and not self.transport.is_closing():
-                self.send_400_response("The headers are too large.")
+                self.send_400_response(_("The headers are too large."))
 
     def _await_headers(self) -> None:
         self._header_bytes = self._unfinished_bytes = 0
@@ -74,14 +80,17 @@ class EdgeProtocol(HttpToolsProtocol):
             self._timer = None
 
     def send_400_response(self, msg: str) -> None:
-        """Answer and close; called by uvicorn with its own plain message."""
+        """Answer and close, in English: nobody could read which language was asked for. Called by
+        uvicorn with its own plain message."""
         request_id = new_id().hex
-        body = problem_bytes(RequestMalformed(msg), request_id)
+        ours = msg if isinstance(msg, Message) else _("Invalid HTTP request received.")
+        error = RequestMalformed(ours)
+        body = problem_bytes(error, request_id, SOURCE)
         headers = [
             *self.server_state.default_headers,
             *SECURITY_HEADERS,
             (b"x-request-id", request_id.encode()),
-            (b"content-type", PROBLEM_MEDIA_TYPE.encode()),
+            *raw_headers(problem_headers(error, SOURCE)),
             (b"content-length", b"%d" % len(body)),
             (b"connection", b"close"),
         ]

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from bugtracker.errors import MediaTypeNotSupported, RequestMalformed, Violation
+from bugtracker.messages import Message, _
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -19,6 +20,7 @@ _ASCII = (*_SINGLE, *_LISTS, b"content-type")
 _READ = frozenset(
     {
         *_ASCII,
+        b"accept-language",
         b"access-control-request-method",
         b"content-encoding",
         b"content-length",
@@ -69,7 +71,7 @@ class RequestHeaders:
         if length is None and coding is not None and coding.lower() == b"chunked":
             return None
         if length is None or coding is not None or not length.isdigit():
-            raise RequestMalformed("The length of the body is not clear.")
+            raise RequestMalformed(_("The length of the body is not clear."))
         return _bounded_int(length)
 
     def fits(self, limit: int) -> bool:
@@ -82,7 +84,7 @@ class RequestHeaders:
 def require_host(read: RequestHeaders, http_version: str | None) -> None:
     """RFC 9112: a request of HTTP/1.1 says which host it is for (400)."""
     if http_version == "1.1" and read.get(b"host") is None:
-        raise _malformed(b"host", "required", "must be sent")
+        raise _malformed(b"host", "required", _("must be sent"))
 
 
 def _bounded_int(digits: bytes) -> int:
@@ -100,11 +102,12 @@ def uniform_headers(
     replaced: dict[bytes, bytes] = {}
     for name in _SINGLE:
         if name in read.repeated:
-            raise _malformed(name, "repeated", "must be sent once")
+            raise _malformed(name, "repeated", _("must be sent once"))
     for name in _ASCII:
         value = read.get(name)
         if value is not None and not _VISIBLE_ASCII.fullmatch(value):
-            raise _malformed(name, "characters", "may hold printable ASCII characters only")
+            rule = _("may hold printable ASCII characters only")
+            raise _malformed(name, "characters", rule)
     for name in _LISTS:
         if name in read.repeated:
             replaced[name] = read.values[name]
@@ -123,17 +126,19 @@ def replace_headers(
     return [*kept, *replaced.items()]
 
 
-def _malformed(name: bytes, code: str, rule: str) -> RequestMalformed:
+def _malformed(name: bytes, code: str, rule: Message) -> RequestMalformed:
     shown = name.decode().title()
-    violation = Violation(code, f"The header {rule}.", parameter=shown)
-    return RequestMalformed(f"The header {shown} {rule}.", errors=[violation])
+    violation = Violation(code, _("The header {rule}.", rule=rule), parameter=shown)
+    return RequestMalformed(
+        _("The header {name} {rule}.", name=shown, rule=rule), errors=[violation]
+    )
 
 
 def _check_encoding(read: RequestHeaders) -> None:
     encoding = read.get(b"content-encoding")
     if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
         raise MediaTypeNotSupported(
-            "Send the body without Content-Encoding.", headers={"Accept-Encoding": "identity"}
+            _("Send the body without Content-Encoding."), headers={"Accept-Encoding": "identity"}
         )
 
 
@@ -143,7 +148,7 @@ def _uniform_content_type(read: RequestHeaders) -> bytes | None:
     if value is None or value == b"application/json":
         return None
     if b"content-type" in read.repeated:
-        raise MediaTypeNotSupported("Send Content-Type once.")
+        raise MediaTypeNotSupported(_("Send Content-Type once."))
     uniform = _parsed_content_type(value)
     return uniform if uniform != value else None
 
@@ -152,9 +157,9 @@ def _uniform_content_type(read: RequestHeaders) -> bytes | None:
 def _parsed_content_type(value: bytes) -> bytes:
     match = _MEDIA_TYPE.fullmatch(value) if len(value) <= _MAX_MEDIA_TYPE else None
     if match is None:
-        raise MediaTypeNotSupported("Content-Type is not a media type.")
+        raise MediaTypeNotSupported(_("Content-Type is not a media type."))
     media_type, parameters = match.groups()
     charsets = _CHARSET.findall(parameters)
     if any(charset.strip().lower() != b"utf-8" for charset in charsets):
-        raise MediaTypeNotSupported("Send text as UTF-8.")
+        raise MediaTypeNotSupported(_("Send text as UTF-8."))
     return bytes(media_type.lower() + parameters)

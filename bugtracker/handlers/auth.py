@@ -2,27 +2,30 @@
 
 from bugtracker.context import Context, Reply
 from bugtracker.handlers.items import item
+from bugtracker.messages import _
 from bugtracker.paging import paginate
 from bugtracker.queries import accounts as queries
 from bugtracker.queries import activity
 from bugtracker.serializers import accounts as serializers
-from bugtracker.services import logins, registration, sessions
+from bugtracker.services import account_settings, logins, registration, sessions
 from bugtracker.services.logins import Challenge
 from bugtracker.services.sessions import TokenPair
 
 ACCEPTED = {
     "status": "verification_sent",
-    "detail": "We sent a mail to this address. Open its link to verify the address, then log in.",
+    "detail": _(
+        "We sent a mail to this address. Open its link to verify the address, then log in."
+    ),
 }
 
 RESENT = {
     "status": "verification_requested",
-    "detail": "If somebody registered this address, a mail is on its way.",
+    "detail": _("If somebody registered this address, a mail is on its way."),
 }
 
 LINK_REQUESTED = {
     "status": "magic_link_requested",
-    "detail": "If this is the verified address of an account, a mail with a link is on its way.",
+    "detail": _("If this is the verified address of an account, a mail with a link is on its way."),
 }
 
 
@@ -85,6 +88,13 @@ def logout(ctx: Context) -> Reply:
 
 def get_me(ctx: Context) -> Reply:
     """GET /api/auth/me"""
+    row = ctx.session.execute(queries.me(ctx)).one()
+    return item(row, serializers.me(row, ctx.principal))
+
+
+def update_me(ctx: Context) -> Reply:
+    """PATCH /api/auth/me"""
+    account_settings.update_me(ctx)
     row = ctx.session.execute(queries.me(ctx)).one()
     return item(row, serializers.me(row, ctx.principal))
 

@@ -26,7 +26,7 @@ def get_organisation(ctx: Context, organisation_id: str) -> Reply:
     """GET /api/organisations/{organisation_id}"""
     row = ctx.session.execute(queries.one(ctx, organisation_id)).one_or_none()
     if row is None:
-        raise not_found("organisation", "among yours")
+        raise not_found("organisation")
     return item(row, serializers.organisation(row))
 
 

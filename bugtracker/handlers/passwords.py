@@ -1,11 +1,12 @@
 """Changing a password, and a forgotten one."""
 
 from bugtracker.context import Context, Reply
+from bugtracker.messages import _
 from bugtracker.services import passwords
 
 REQUESTED = {
     "status": "reset_requested",
-    "detail": "If this is the verified address of an account, a mail with a link is on its way.",
+    "detail": _("If this is the verified address of an account, a mail with a link is on its way."),
 }
 
 

@@ -49,8 +49,9 @@ class Queue:
     ) -> int | None:
         """Queues ``task`` for when the session's transaction has committed; returns the job's id.
 
-        Arguments are ids, nothing else: they can be read by whoever reads the table. None when a
-        job with the same ``queueing_lock`` waits already. Raises SQLAlchemy's DBAPIError.
+        Arguments are ids and words of ours, nothing else: they can be read by whoever reads the
+        table. None when a job with the same ``queueing_lock`` waits already. Raises SQLAlchemy's
+        DBAPIError.
         """
         session.flush()
         connection = session.connection()

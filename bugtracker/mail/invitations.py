@@ -3,24 +3,26 @@
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from bugtracker.clock import utc_now
-from bugtracker.mail.message import compose
+from bugtracker.mail.message import compose, duration, language_for
 from bugtracker.mail.sending import send_mail
-from bugtracker.models import Invitation, Organisation
+from bugtracker.messages import SOURCE, _
+from bugtracker.models import Account, Invitation, Organisation
 from bugtracker.queries.people import PEOPLE
 from bugtracker.runtime import Runtime
 from bugtracker.security.secrets import new_token, token_hash
 
 log = structlog.get_logger()
 
-DAY = 86400
 
+def invitation(runtime: Runtime, org_id: str, invitation_id: str, language: str = SOURCE) -> None:
+    """Mails a new link; earlier ones end. Nothing for an invitation that is not open any more.
 
-def invitation(runtime: Runtime, org_id: str, invitation_id: str) -> None:
-    """Mails a new link; earlier ones end. Nothing for an invitation that is not open any more."""
+    In the language of whoever invites, for people who have set none or have no account yet.
+    """
     token = new_token()
     with runtime.db.transaction(org_id=UUID(org_id)) as session:
         invited = _lock(session, UUID(org_id), UUID(invitation_id))
@@ -28,16 +30,22 @@ def invitation(runtime: Runtime, org_id: str, invitation_id: str) -> None:
             return
         invited.token_hash = token_hash(token)
         recipient, values = invited.email, _values(session, invited)
+        language = language_for(_setting(session, recipient), language)
     settings = runtime.settings
     values |= {
         "token": token,
         "link": f"{settings.links_base}/#action=accept-invitation&token={token}",
         "endpoint": f"{settings.base_url}/api/invitations/accept",
-        "days": f"{settings.invitation_seconds / DAY:.3g}",
+        "lifetime": duration(settings.invitation_seconds),
         "base_url": settings.base_url,
     }
     message = compose(
-        "invitation", sender=settings.mail_from, recipient=recipient, now=utc_now(), values=values
+        "invitation",
+        sender=settings.mail_from,
+        recipient=recipient,
+        now=utc_now(),
+        values=values,
+        language=language,
     )
     send_mail(settings, message)
     log.info("mail_sent", kind="invitation", invitation=invitation_id)
@@ -49,6 +57,15 @@ def _lock(session: Session, org_id: UUID, invitation_id: UUID) -> Invitation | N
     return session.scalar(wanted.with_for_update())
 
 
+def _setting(session: Session, email: str) -> str | None:
+    """The language that somebody with this address has set."""
+    return session.scalar(
+        select(Account.language).where(
+            func.lower(Account.email) == email.lower(), Account.verified_at.is_not(None)
+        )
+    )
+
+
 def _values(session: Session, invited: Invitation) -> dict[str, str]:
     """What the mail says of the invitation."""
     organisation = session.scalars(select(Organisation.name)).one()
@@ -57,4 +74,4 @@ def _values(session: Session, invited: Invitation) -> dict[str, str]:
             PEOPLE.c.org_id == invited.org_id, PEOPLE.c.user_id == invited.invited_by_id
         )
     )
-    return {"organisation": organisation, "sender": sender or "somebody", "role": invited.role}
+    return {"organisation": organisation, "sender": sender or _("somebody"), "role": invited.role}

@@ -1,5 +1,7 @@
-"""The jobs that send mails. Each is told ids; secrets are made here and go into the mail only."""
+"""The jobs that send mails. Each is told ids, and the language of the request behind it; secrets
+are made here and go into the mail only."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -8,8 +10,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from bugtracker.clock import utc_now
-from bugtracker.mail.message import compose
+from bugtracker.mail.message import compose, duration, language_for
 from bugtracker.mail.sending import send_mail
+from bugtracker.messages import SOURCE, _
 from bugtracker.models import Account, BackupCode
 from bugtracker.models import Session as Login
 from bugtracker.runtime import Runtime
@@ -21,37 +24,40 @@ from bugtracker.settings import Settings
 log = structlog.get_logger()
 
 
-def verify_email(runtime: Runtime, account_id: str) -> None:
+def verify_email(runtime: Runtime, account_id: str, language: str = SOURCE) -> None:
     """Mails a new verification link; earlier ones end. Nothing for a verified or missing account.
 
     A retry after a failed delivery mints another token, so no secret waits anywhere.
     """
     lifetime = runtime.settings.verification_token_seconds
-    _send_link(runtime, account_id, Link(VERIFY_EMAIL, "verify-email", lifetime, verified=False))
+    link = Link(VERIFY_EMAIL, "verify-email", lifetime, language, verified=False)
+    _send_link(runtime, account_id, link)
 
 
-def reset_password(runtime: Runtime, account_id: str) -> None:
+def reset_password(runtime: Runtime, account_id: str, language: str = SOURCE) -> None:
     """Mails a link for a new password; earlier ones end. Nothing for an unverified or missing
     account: a reset must not verify an address."""
     lifetime = runtime.settings.reset_token_seconds
-    _send_link(runtime, account_id, Link(RESET, "password/reset", lifetime))
+    _send_link(runtime, account_id, Link(RESET, "password/reset", lifetime, language))
 
 
-def magic_link(runtime: Runtime, account_id: str) -> None:
+def magic_link(runtime: Runtime, account_id: str, language: str = SOURCE) -> None:
     """Mails a link to log in with; earlier ones end. Nothing for an unverified or missing
     account."""
     lifetime = runtime.settings.magic_link_seconds
-    _send_link(runtime, account_id, Link(MAGIC_LINK, "magic-link/login", lifetime))
+    _send_link(runtime, account_id, Link(MAGIC_LINK, "magic-link/login", lifetime, language))
 
 
 @dataclass(frozen=True)
 class Link:
-    """A mail with a link: its purpose, where the token is posted to, the seconds it lives, and
-    whether it is for verified accounts or for those that are not yet."""
+    """A mail with a link: its purpose, where the token is posted to, the seconds it lives, the
+    language it was asked for in, and whether it is for verified accounts or for those that are not
+    yet."""
 
     purpose: str
     path: str
     lifetime: int
+    language: str
     verified: bool = True
 
 
@@ -66,20 +72,21 @@ def _send_link(runtime: Runtime, account_id: str, link: Link) -> None:
         "token": token,
         "link": f"{runtime.settings.links_base}/#action={action}&token={token}",
         "endpoint": f"{runtime.settings.base_url}/api/auth/{link.path}",
-        "hours": f"{link.lifetime / 3600:.3g}",
-        "minutes": f"{link.lifetime / 60:.3g}",
+        "lifetime": duration(link.lifetime),
     }
-    _send(runtime.settings, link.purpose, account, values)
+    _send(runtime.settings, link.purpose, account, values, link.language)
 
 
-def two_factor_changed(runtime: Runtime, account_id: str, change: str) -> None:
+def two_factor_changed(
+    runtime: Runtime, account_id: str, change: str, language: str = SOURCE
+) -> None:
     """Tells the owner what happened to the second factor: it may not have been them."""
     with runtime.db.transaction() as session:
         account = _account(session, account_id)
         left = _backup_codes_left(session, account_id)
     if account is not None:
         values = {"change": change, "left": str(left)}
-        _send(runtime.settings, "two_factor_changed", account, values)
+        _send(runtime.settings, "two_factor_changed", account, values, language)
 
 
 def _backup_codes_left(session: Session, account_id: str) -> int:
@@ -87,7 +94,7 @@ def _backup_codes_left(session: Session, account_id: str) -> int:
     return session.scalar(select(func.count()).where(*own)) or 0
 
 
-def new_sign_in(runtime: Runtime, session_id: str) -> None:
+def new_sign_in(runtime: Runtime, session_id: str, language: str = SOURCE) -> None:
     """Tells the owner of a login by another program or from another network than before."""
     with runtime.db.transaction() as session:
         login = session.get(Login, UUID(session_id))
@@ -95,27 +102,28 @@ def new_sign_in(runtime: Runtime, session_id: str) -> None:
     if login is not None and account is not None:
         values = {
             "device": device(login.user_agent),
-            "ip": str(login.ip or "unknown"),
+            "ip": str(login.ip) if login.ip else _("unknown"),
             "time": f"{login.created_at:%Y-%m-%d %H:%M} UTC",
         }
-        _send(runtime.settings, "new_sign_in", account, values)
+        _send(runtime.settings, "new_sign_in", account, values, language)
 
 
-def password_changed(runtime: Runtime, account_id: str) -> None:
+def password_changed(runtime: Runtime, account_id: str, language: str = SOURCE) -> None:
     """Tells the owner that the account has a new password: it may not have been them."""
     with runtime.db.transaction() as session:
         account = _account(session, account_id)
     if account is not None:
         endpoint = f"{runtime.settings.base_url}/api/auth/password/forgot"
-        _send(runtime.settings, "password_changed", account, {"endpoint": endpoint})
+        values = {"endpoint": endpoint}
+        _send(runtime.settings, "password_changed", account, values, language)
 
 
-def address_known(runtime: Runtime, account_id: str) -> None:
+def address_known(runtime: Runtime, account_id: str, language: str = SOURCE) -> None:
     """Mails the owner of an address that somebody tried to register it again."""
     with runtime.db.transaction() as session:
         account = _account(session, account_id)
     if account is not None:
-        _send(runtime.settings, "address_known", account, {})
+        _send(runtime.settings, "address_known", account, {}, language)
 
 
 def _account(session: Session, account_id: str, *, for_update: bool = False) -> Account | None:
@@ -131,13 +139,17 @@ def _mint(session: Session, account_id: UUID, purpose: str, lifetime: int) -> st
     return one_time_tokens.mint(session, account_id, purpose, lifetime, now)
 
 
-def _send(settings: Settings, kind: str, account: Account, values: dict[str, str]) -> None:
+def _send(
+    settings: Settings, kind: str, account: Account, values: Mapping[str, str], asked: str
+) -> None:
+    """In the language that the account has set, else in the one it was asked for in."""
     message = compose(
         kind,
         sender=settings.mail_from,
         recipient=account.email,
         now=utc_now(),
         values={"username": account.username, "base_url": settings.base_url, **values},
+        language=language_for(account.language, asked),
     )
     send_mail(settings, message)
     log.info("mail_sent", kind=kind, account=str(account.id))

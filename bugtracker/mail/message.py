@@ -1,6 +1,7 @@
 """Mails made from templates: plain text and HTML, with headers nobody can add to."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from email.errors import MessageError
 from email.headerregistry import Address
@@ -12,9 +13,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from bugtracker.ids import new_id
+from bugtracker.messages import LANGUAGES, SOURCE, Message, ngettext, translated
 
+MINUTE, HOUR, DAY = 60, 3600, 86400
 TEMPLATES = Path(__file__).parent / "templates"
-DEFAULT_LOCALE = "en"
 
 # Lines as long as a mail may have them (RFC 5322, 2.1.1): folding would cut the links of a mail
 # that is read as a file. Seven bits go through every server.
@@ -29,17 +31,19 @@ def compose(
     sender: str,
     recipient: str,
     now: datetime,
-    values: dict[str, str],
-    locale: str = DEFAULT_LOCALE,
+    values: Mapping[str, str],
+    language: str = SOURCE,
 ) -> EmailMessage:
-    """The mail ``kind`` (``templates/<locale>/<kind>.txt`` and ``.html``) to one address.
+    """The mail ``kind`` (``templates/<language>/<kind>.txt`` and ``.html``) to one address.
 
-    The subject is the variable ``subject`` of the text template. Line breaks and other control
-    characters in values become spaces. ValueError where the recipient is no single address.
+    The subject is the variable ``subject`` of the text template. Values that are messages are
+    translated; line breaks and other control characters in values become spaces. ValueError where
+    the recipient is no single address.
     """
-    shown = {name: _CONTROL.sub(" ", value) for name, value in values.items()}
-    text = _templates().get_template(f"{locale}/{kind}.txt").make_module(shown)
-    html = _templates().get_template(f"{locale}/{kind}.html").render(shown)
+    said = {name: translated(value, language) for name, value in values.items()}
+    shown = {name: _CONTROL.sub(" ", value) for name, value in said.items()}
+    text = _templates().get_template(f"{language}/{kind}.txt").make_module(shown)
+    html = _templates().get_template(f"{language}/{kind}.html").render(shown)
     message = EmailMessage(policy=POLICY)
     message["From"] = sender
     # No display name: whoever registers a stranger's address would choose what it says.
@@ -51,7 +55,24 @@ def compose(
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(str(text).lstrip("\n"))
     message.add_alternative(html, subtype="html")
+    # Last: the two above take such headers away.
+    message["Content-Language"] = language
     return message
+
+
+def language_for(setting: str | None, asked: str) -> str:
+    """The language of a mail: what its recipient has set, else that of the request behind it."""
+    return setting if setting in LANGUAGES else asked
+
+
+def duration(seconds: int) -> Message:
+    """How long something lives: in days or hours where these are two or more and leave no rest,
+    else in minutes, begun ones not counted."""
+    if seconds >= 2 * DAY and seconds % DAY == 0:
+        return ngettext("{n} day", "{n} days", seconds // DAY)
+    if seconds >= 2 * HOUR and seconds % HOUR == 0:
+        return ngettext("{n} hour", "{n} hours", seconds // HOUR)
+    return ngettext("{n} minute", "{n} minutes", seconds // MINUTE)
 
 
 @cache

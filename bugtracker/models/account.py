@@ -41,6 +41,8 @@ class Account(Versioned, Base):
     last_login: Mapped[datetime | None]
     login_count: Mapped[int] = mapped_column(default=0)
     last_org_id: Mapped[UUID | None]
+    language: Mapped[str | None] = mapped_column(Text)
+    """Of mails, and of answers to requests that name none; None: as requests say."""
     pending_org_name: Mapped[str | None] = mapped_column(Text)
     """Organisation to create when the address is verified."""
 

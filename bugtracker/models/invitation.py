@@ -8,6 +8,7 @@ from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, LargeBinary, Tex
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bugtracker.errors import InvitationClosed
+from bugtracker.messages import _
 from bugtracker.models.base import Base, OrderedEnum, Versioned
 from bugtracker.models.organisation import ROLES, Role
 
@@ -59,8 +60,11 @@ class Invitation(Versioned, Base):
     def require_open(self) -> None:
         """Raises 409 when it was accepted or revoked."""
         if not self.is_open:
-            state = "accepted" if self.accepted_at else "revoked"
-            raise InvitationClosed(f"The invitation was {state}; make another one.")
+            raise InvitationClosed(
+                _("The invitation was accepted; make another one.")
+                if self.accepted_at
+                else _("The invitation was revoked; make another one.")
+            )
 
     def revoke(self, now: datetime) -> None:
         """Takes it back; the mailed link is worthless."""

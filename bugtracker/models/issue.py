@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bugtracker.errors import IssueTransitionNotAllowed
+from bugtracker.messages import _, one_of
 from bugtracker.models.base import Base, OrderedEnum, Versioned, words_of
 
 Status = Literal["open", "in_progress", "resolved", "closed", "reopened"]
@@ -84,7 +85,12 @@ class Issue(Versioned, Base):
         allowed = TRANSITIONS[self.status]
         if to != self.status and to not in allowed:
             raise IssueTransitionNotAllowed(
-                f"An issue that is {self.status} can become {' or '.join(allowed)}, not {to}.",
+                _(
+                    "An issue that is {status} can become {allowed}, not {to}.",
+                    status=self.status,
+                    allowed=one_of(allowed),
+                    to=to,
+                ),
                 current_status=self.status,
                 allowed=list(allowed),
             )

@@ -6,6 +6,7 @@ from sqlalchemy import ForeignKeyConstraint, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bugtracker.errors import ProjectArchived
+from bugtracker.messages import _
 from bugtracker.models.base import Base, Versioned
 
 
@@ -34,4 +35,6 @@ class Project(Versioned, Base):
     def require_writable(self) -> None:
         """Raises 409 when archived: its issues can be read, not written."""
         if self.is_archived:
-            raise ProjectArchived(f"Project {self.key} is archived; unarchive it to change it.")
+            raise ProjectArchived(
+                _("Project {key} is archived; unarchive it to change it.", key=self.key)
+            )

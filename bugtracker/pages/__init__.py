@@ -10,8 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bugtracker.conditional import not_modified
 from bugtracker.contract import Contract
-from bugtracker.errors import MethodNotAllowed
-from bugtracker.middleware import send_problem
+from bugtracker.middleware import method_not_allowed, send_problem
 from bugtracker.pages.assets import Asset, all_assets
 from bugtracker.settings import Settings
 
@@ -50,8 +49,7 @@ class Pages:
         if scope["type"] != "http" or not self._owns(scope["path"]):
             await self._app(scope, receive, send)
         elif scope["method"] != "GET":
-            error = MethodNotAllowed(f"Allowed here: {_ALLOW}.", headers={"Allow": _ALLOW})
-            await send_problem(error, scope, send)
+            await send_problem(method_not_allowed(_ALLOW), scope, send)
         elif scope["path"] in _REDIRECTS:
             status, location = _REDIRECTS[scope["path"]]
             await _answer(send, status, [(b"location", location.encode())], b"")

@@ -13,6 +13,7 @@ def me(ctx: Context) -> Rows:
         Account.id,
         Account.username,
         Account.name,
+        Account.language,
         Account.email,
         Account.verified_at,
         Account.is_active,

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, func, or_, select
 
+from bugtracker.messages import _
 from bugtracker.models import Issue, Project
 from bugtracker.models.issue import PRIORITIES, STATUSES
 from bugtracker.paging import date_sort
@@ -32,7 +33,7 @@ def _projects(scope: Scope, keys: list[str]) -> Select[UUID]:
 class IssueKey(Kind):
     """``TLS-42``: the key of the joined project and a number."""
 
-    expects = "a key such as TLS-42"
+    expects = _("a key such as TLS-42")
 
     def read(self, value: Value, scope: Scope) -> tuple[str, int]:  # noqa: ARG002
         if not (match := ISSUE_KEY.fullmatch(value.text)):
@@ -48,8 +49,8 @@ class IssueKey(Kind):
         return or_(*(and_(Project.key == key, expression == number) for key, number in values))
 
 
-PERSON = kinds.Reference("a username, an id, or me", _people, me=True)
-PROJECT = kinds.Reference("a project's key or id", _projects, unique=True)
+PERSON = kinds.Reference(_("a username, an id, or me"), _people, me=True)
+PROJECT = kinds.Reference(_("a project's key or id"), _projects, unique=True)
 
 FIELDS: Fields = {
     "id": Field(Issue.id, kinds.Uuid()),

@@ -12,11 +12,12 @@ from sqlalchemy import ColumnElement, and_, or_, true
 
 from bugtracker.context import Context
 from bugtracker.errors import Violation
+from bugtracker.messages import Message, _, one_of
 from bugtracker.rsql.fields import LISTS, NULL, OPERATORS, Field, Fields, Scope, bound
 from bugtracker.rsql.kinds import Text
 from bugtracker.rsql.parser import parse
 from bugtracker.rsql.tree import And, Comparison, Node, Or, Value
-from bugtracker.rsql.wording import found, invalid, one_of, violation
+from bugtracker.rsql.wording import found, invalid, violation
 
 NEGATIVE = ("!=", "=out=")
 Compare = Callable[[Any, Any], ColumnElement[bool]]
@@ -47,7 +48,7 @@ def compile_filter(text: str, fields: Fields, scope: Scope) -> ColumnElement[boo
 class _Refused(Exception):
     """This comparison has no condition."""
 
-    def __init__(self, code: str, position: int, detail: str) -> None:
+    def __init__(self, code: str, position: int, detail: Message) -> None:
         self.violation = violation(code, position, detail)
 
 
@@ -91,19 +92,31 @@ class _Compiler:
         raise _Refused(
             "field",
             node.position,
-            f"there is no field {found(node.name)}; fields are {one_of(list(self._fields))}",
+            _(
+                "there is no field {name}; fields are {fields}",
+                name=found(node.name),
+                fields=one_of(self._fields),
+            ),
         )
 
     def _read(self, node: Comparison, field: Field, value: Value) -> Any:
         """The value; None where it is wrong, which is noted, so that the others are read too."""
         if value.stars and isinstance(field.kind, Text) and node.operator in LISTS:
-            detail = f"a * stands for anything with == and != only, not with {node.operator}"
+            detail = _(
+                "a * stands for anything with == and != only, not with {operator}",
+                operator=node.operator,
+            )
             self.violations.append(violation("value", value.position, detail))
             return None
         try:
             return field.kind.read(value, self._scope)
         except (ValueError, KeyError, OverflowError):
-            detail = f"{node.name} is {field.kind.expects}, not {found(value.text)}"
+            detail = _(
+                "{name} is {expected}, not {found}",
+                name=node.name,
+                expected=field.kind.expects,
+                found=found(value.text),
+            )
             self.violations.append(violation("value", value.position, detail))
             return None
 
@@ -127,26 +140,38 @@ def _ordered(compare: Compare, field: Field, value: Any) -> ColumnElement[bool]:
 
 def _check_operator(node: Comparison, field: Field) -> None:
     if node.operator not in field.operators:
-        why = f"is not for {node.name}" if node.operator in OPERATORS else "is no operator"
-        words = [each for each in OPERATORS if each in field.operators]
-        detail = f"{found(node.operator)} {why}; use {one_of(words)}"
+        words = one_of(each for each in OPERATORS if each in field.operators)
+        written = found(node.operator)
+        if node.operator in OPERATORS:
+            detail = _(
+                "{operator} is not for {name}; use {words}",
+                operator=written,
+                name=node.name,
+                words=words,
+            )
+        else:
+            detail = _("{operator} is no operator; use {words}", operator=written, words=words)
         raise _Refused("operator", node.operator_position, detail)
     if len(node.values) > 1 and node.operator not in LISTS:
-        detail = f"{node.operator} takes one value; use =in= or =out= with a list"
+        detail = _(
+            "{operator} takes one value; use =in= or =out= with a list", operator=node.operator
+        )
         raise _Refused("operator", node.operator_position, detail)
 
 
 def _check_null(node: Comparison, field: Field, value: Value) -> None:
     if not field.nullable:
-        detail = f'{node.name} is never null; for the word write "null" in quotes'
+        detail = _('{name} is never null; for the word write "null" in quotes', name=node.name)
         raise _Refused("value", value.position, detail)
     if node.operator in ORDERING:
-        detail = f"null is neither less nor greater; use {node.name}=null=true"
+        detail = _("null is neither less nor greater; use {name}=null=true", name=node.name)
         raise _Refused("value", value.position, detail)
 
 
 def _true_or_false(value: Value) -> bool:
     if value.text not in ("true", "false"):
-        detail = f"{NULL} takes true or false, not {found(value.text)}"
+        detail = _(
+            "{operator} takes true or false, not {found}", operator=NULL, found=found(value.text)
+        )
         raise _Refused("value", value.position, detail)
     return value.text == "true"

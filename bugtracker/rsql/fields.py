@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import BindParameter, ColumnElement, SQLColumnExpression, bindparam
 
+from bugtracker.messages import Message
 from bugtracker.rsql.tree import Value
 
 EQUAL = ("==", "!=")
@@ -33,7 +34,7 @@ class Kind:
     """
 
     operators: tuple[str, ...] = (*EQUAL, *LISTS)
-    expects: str
+    expects: Message
 
     def read(self, value: Value, scope: Scope) -> Any:
         """The value in Python; ValueError when it is none, with what to change if that says more

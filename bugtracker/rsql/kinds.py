@@ -14,9 +14,9 @@ from sqlalchemy import (
     or_,
 )
 
+from bugtracker.messages import Message, _, one_of
 from bugtracker.rsql.fields import EQUAL, LISTS, ORDER, Kind, Scope, bound
 from bugtracker.rsql.tree import Value
-from bugtracker.rsql.wording import one_of
 
 MOST_INTEGER = 2**31 - 1
 MOST_NAME = 100
@@ -47,7 +47,7 @@ class Plain(Kind):
 class Text(Kind):
     """Text in any case. Behind == and != a ``*`` stands for anything."""
 
-    expects = "a text"
+    expects = _("a text")
 
     def read(self, value: Value, scope: Scope) -> str:  # noqa: ARG002
         """The pattern for LIKE."""
@@ -69,7 +69,7 @@ class Text(Kind):
 
 
 class Uuid(Plain):
-    expects = "an id such as 01956177-5bd3-7b79-8822-1140e4b348cb"
+    expects = _("an id such as 01956177-5bd3-7b79-8822-1140e4b348cb")
 
     def read(self, value: Value, scope: Scope) -> UUID:  # noqa: ARG002
         return _uuid(value.text)
@@ -77,7 +77,7 @@ class Uuid(Plain):
 
 class Boolean(Plain):
     operators = EQUAL
-    expects = "true or false"
+    expects = _("true or false")
 
     def read(self, value: Value, scope: Scope) -> bool:  # noqa: ARG002
         return {"true": True, "false": False}[value.text]
@@ -85,7 +85,7 @@ class Boolean(Plain):
 
 class Integer(Plain):
     operators = (*EQUAL, *ORDER, *LISTS)
-    expects = f"a whole number of at most {MOST_INTEGER}"
+    expects = _("a whole number of at most {limit}", limit=MOST_INTEGER)
 
     def read(self, value: Value, scope: Scope) -> int:  # noqa: ARG002
         if not re.fullmatch(r"-?[0-9]{1,10}", value.text) or abs(int(value.text)) > MOST_INTEGER:
@@ -95,7 +95,7 @@ class Integer(Plain):
 
 class Timestamp(Plain):
     operators = (*EQUAL, *ORDER, *LISTS)
-    expects = (
+    expects = _(
         "a time such as 2025-03-04T14:02:47Z, a date such as 2025-03-04 (its midnight in UTC), "
         "or one counted from now such as -7d, -12h, -30m, -2w (write + as %2B in a URL)"
     )
@@ -111,7 +111,7 @@ class Timestamp(Plain):
 
 class Date(Plain):
     operators = (*EQUAL, *ORDER, *LISTS)
-    expects = "a date such as 2025-03-31, or one counted from today such as 7d, -2w, 0d"
+    expects = _("a date such as 2025-03-31, or one counted from today such as 7d, -2w, 0d")
 
     def read(self, value: Value, scope: Scope) -> date:
         if match := RELATIVE.fullmatch(value.text):
@@ -146,7 +146,7 @@ class Reference(Kind):
 
     def __init__(
         self,
-        expects: str,
+        expects: Message,
         lookup: Callable[[Scope, list[str]], Select[UUID]],
         *,
         unique: bool = False,

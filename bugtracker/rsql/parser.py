@@ -8,8 +8,9 @@ from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput, UnexpectedToken
 
 from bugtracker.errors import Violation
+from bugtracker.messages import Message, _, one_of
 from bugtracker.rsql.tree import And, Comparison, Node, Or, Value
-from bugtracker.rsql.wording import found, invalid, one_of, violation
+from bugtracker.rsql.wording import found, invalid, violation
 
 MAX_LENGTH = 2000
 MAX_DEPTH = 5
@@ -42,18 +43,18 @@ DOUBLE: /"(?:[^"\\\x00-\x1f\x7f-\x9f\ud800-\udfff]|\\[^\x00-\x1f\x7f-\x9f\ud800-
 """
 
 WORDS = {
-    "FIELD": "a field",
-    "OPERATOR": "an operator such as `==` or `=in=`",
-    "BARE": "a value",
-    "SINGLE": "a value",
-    "DOUBLE": "a value",
+    "FIELD": _("a field"),
+    "OPERATOR": _("an operator such as `==` or `=in=`"),
+    "BARE": _("a value"),
+    "SINGLE": _("a value"),
+    "DOUBLE": _("a value"),
     "LPAR": "`(`",
     "RPAR": "`)`",
     "SEMICOLON": "`;`",
     "AND": "`and`",
     "COMMA": "`,`",
     "OR": "`or`",
-    "$END": "the end",
+    "$END": _("the end"),
 }
 ALIASES = {"=lt=": "<", "=le=": "<=", "=gt=": ">", "=ge=": ">="}
 ESCAPE = re.compile(r"\\(.)|(\*)", re.DOTALL)
@@ -66,7 +67,9 @@ def parse(text: str) -> Node:
     beyond the limits.
     """
     if len(text) > MAX_LENGTH:
-        raise invalid([violation("maxLength", MAX_LENGTH, f"has over {MAX_LENGTH} characters")])
+        raise invalid(
+            [violation("maxLength", MAX_LENGTH, _("has over {limit} characters", limit=MAX_LENGTH))]
+        )
     try:
         tree = PARSER.parse(text)
     except UnexpectedInput as error:
@@ -84,7 +87,7 @@ class _Builder:
         if tree.data == "comparison":
             return self._comparison(_tokens(tree))
         if tree.data == "group":
-            opening, inner, _ = tree.children
+            opening, inner, _closing = tree.children
             return self._group(opening, inner, depth + 1)
         parts = tuple(self.node(part, depth) for part in tree.children if isinstance(part, Tree))
         return And(parts) if tree.data == "and" else Or(parts)
@@ -93,17 +96,20 @@ class _Builder:
         assert isinstance(opening, Token)
         assert isinstance(inner, Tree)
         if depth > MAX_DEPTH:
-            _refuse("depth", opening, f"groups can be nested {MAX_DEPTH} deep at most")
+            _refuse(
+                "depth", opening, _("groups can be nested {limit} deep at most", limit=MAX_DEPTH)
+            )
         return self.node(inner, depth)
 
     def _comparison(self, tokens: list[Token]) -> Comparison:
         name, operator, *rest = tokens
         self._comparisons += 1
         if self._comparisons > MAX_COMPARISONS:
-            _refuse("comparisons", name, f"a filter has at most {MAX_COMPARISONS} comparisons")
+            detail = _("a filter has at most {limit} comparisons", limit=MAX_COMPARISONS)
+            _refuse("comparisons", name, detail)
         values = tuple(_value(token) for token in rest if token.type in READERS)
         if len(values) > MAX_VALUES:
-            _refuse("values", operator, f"a list has at most {MAX_VALUES} values")
+            _refuse("values", operator, _("a list has at most {limit} values", limit=MAX_VALUES))
         return Comparison(
             name=str(name),
             operator=ALIASES.get(operator.lower(), operator.lower()),
@@ -121,7 +127,7 @@ def _start(token: Token) -> int:
     return token.start_pos or 0
 
 
-def _refuse(code: str, token: Token, detail: str) -> None:
+def _refuse(code: str, token: Token, detail: Message) -> None:
     raise invalid([violation(code, _start(token), detail)])
 
 
@@ -155,16 +161,18 @@ def _syntax(text: str, error: UnexpectedInput) -> Violation:
     position = len(text) if _at_end(error) else error.pos_in_stream or 0
     token = error.token if isinstance(error, UnexpectedToken) else text[position]
     if token in ("'", '"'):
-        return violation("syntax", position, f"the quote {token} is not closed")
-    what = found(token) if position < len(text) else "the end"
-    return violation("syntax", position, f"found {what}, expected {_expected(text[:position])}")
+        return violation("syntax", position, _("the quote {quote} is not closed", quote=token))
+    what = found(token) if position < len(text) else _("the end")
+    expected = _expected(text[:position])
+    detail = _("found {what}, expected {expected}", what=what, expected=expected)
+    return violation("syntax", position, detail)
 
 
 def _at_end(error: UnexpectedInput) -> bool:
     return isinstance(error, UnexpectedToken) and error.token.type == "$END"
 
 
-def _expected(before: str) -> str:
+def _expected(before: str) -> Message:
     """What may stand behind this text. Read again: a LALR parser has forgotten it when it fails."""
     parser = PARSER.parse_interactive(before)
     parser.exhaust_lexer()

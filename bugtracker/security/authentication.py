@@ -16,6 +16,7 @@ from bugtracker.errors import (
     SessionRequired,
     TokenInvalid,
 )
+from bugtracker.messages import Message, _
 from bugtracker.models.organisation import ROLES
 from bugtracker.runtime import Runtime
 from bugtracker.security.api_keys import hash_of, looks_like_key
@@ -23,9 +24,14 @@ from bugtracker.security.permissions import ACCOUNT, require_permission
 from bugtracker.security.principal import Principal
 from bugtracker.security.tokens import AccessClaims, verify_access_token
 
-LIVE_SESSION = text("SELECT account_id, username, role FROM live_session(:session_id, :org_id)")
+LIVE_SESSION = text(
+    "SELECT account_id, username, role,"
+    " (SELECT a.language FROM accounts a WHERE a.id = account_id) AS language"
+    " FROM live_session(:session_id, :org_id)"
+)
 LIVE_API_KEY = text(
-    "SELECT org_id, api_key_id, scopes, account_id, username, role, is_use_due"
+    "SELECT org_id, api_key_id, scopes, account_id, username, role, is_use_due,"
+    " (SELECT a.language FROM accounts a WHERE a.id = account_id) AS language"
     " FROM live_api_key(:key_hash)"
 )
 NOTE_USE = text("SELECT note_api_key_use(:org_id, :api_key_id, CAST(:ip AS inet))")
@@ -67,28 +73,28 @@ def bearer_handler(
 def bearer_token(header: str | None) -> str:
     """The token of an Authorization header; 401 when there is none or it is of another kind."""
     if not header:
-        raise _unauthenticated("Send an access token: Authorization: Bearer …")
-    scheme, _, token = header.partition(" ")
+        raise _unauthenticated(_("Send an access token: Authorization: Bearer …"))
+    scheme, _space, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise _unauthenticated("The Authorization header must be of the form: Bearer <token>.")
+        raise _unauthenticated(_("The Authorization header must be of the form: Bearer <token>."))
     return token.strip()
 
 
-def _unauthenticated(detail: str) -> AuthenticationRequired:
+def _unauthenticated(detail: Message) -> AuthenticationRequired:
     return AuthenticationRequired(detail, headers={"WWW-Authenticate": 'Bearer realm="bugtracker"'})
 
 
 def token_invalid() -> TokenInvalid:
     """The refusal of a session that has ended."""
     return TokenInvalid(
-        "The access token has expired or its session has ended; refresh it or log in.",
+        _("The access token has expired or its session has ended; refresh it or log in."),
         headers={"WWW-Authenticate": CHALLENGE},
     )
 
 
 def _key_invalid() -> TokenInvalid:
     return TokenInvalid(
-        "The API key is unknown, has expired or was revoked, or whoever made it has left.",
+        _("The API key is unknown, has expired or was revoked, or whoever made it has left."),
         headers={"WWW-Authenticate": CHALLENGE},
     )
 
@@ -113,7 +119,14 @@ def live_principal(runtime: Runtime, claims: AccessClaims) -> Principal:
     if row is None or row.account_id != claims.account_id:
         raise token_invalid()
     role = None if row.role is None else ROLES[row.role]
-    return Principal(row.account_id, claims.session_id, row.username, claims.org_id, role)
+    return Principal(
+        row.account_id,
+        claims.session_id,
+        row.username,
+        claims.org_id,
+        role,
+        language=row.language,
+    )
 
 
 def key_principal(runtime: Runtime, token: str, client_ip: str) -> Principal:
@@ -137,7 +150,14 @@ def key_principal(runtime: Runtime, token: str, client_ip: str) -> Principal:
     runtime.recent_keys.remember(key_hash, row.account_id)
     scopes = frozenset(row.scopes)
     return Principal(
-        row.account_id, None, row.username, row.org_id, ROLES[row.role], scopes, row.api_key_id
+        row.account_id,
+        None,
+        row.username,
+        row.org_id,
+        ROLES[row.role],
+        scopes,
+        row.api_key_id,
+        row.language,
     )
 
 
@@ -150,11 +170,11 @@ def authorise(operation: Operation, principal: Principal) -> None:
         require_session(principal)
         return
     if principal.org_id is None or principal.role is None:
-        raise OrganisationRequired("Create or join an organisation, then refresh with org_id.")
+        raise OrganisationRequired(_("Create or join an organisation, then refresh with org_id."))
     require_permission(principal, permission)
 
 
 def require_session(principal: Principal) -> None:
     """403 for an API key."""
     if principal.api_key_id is not None:
-        raise SessionRequired("This is about a person's own account: log in. API keys cannot.")
+        raise SessionRequired(_("This is about a person's own account: log in. API keys cannot."))

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import bcrypt
 
 from bugtracker.errors import PasswordTooWeak, ServiceUnavailable, Violation
+from bugtracker.messages import Message, _
 from bugtracker.security.common_passwords import CommonPasswords
 from bugtracker.security.secrets import Keyring
 from bugtracker.settings import Settings
@@ -70,7 +71,7 @@ class Hasher:
 def _held(semaphore: threading.BoundedSemaphore, *, timeout: float) -> Iterator[None]:
     if not semaphore.acquire(timeout=timeout):
         raise ServiceUnavailable(
-            "Too many logins at this moment; try again.", headers={"Retry-After": "2"}
+            _("Too many logins at this moment; try again."), headers={"Retry-After": "2"}
         )
     try:
         yield
@@ -92,18 +93,19 @@ class PasswordPolicy:
         reason = self._weakness(password, username.lower(), email.lower())
         if reason is not None:
             violation = Violation("password_too_weak", reason, pointer=pointer)
-            raise PasswordTooWeak(f"The password {reason}.", errors=[violation])
+            raise PasswordTooWeak(_("The password {reason}.", reason=reason), errors=[violation])
 
-    def _weakness(self, password: str, username: str, email: str) -> str | None:
+    def _weakness(self, password: str, username: str, email: str) -> Message | None:
         personal = [username, email, email.partition("@")[0]]
         classes = sum(bool(re.search(pattern, password)) for pattern in CLASSES)
         if any(len(word) >= 3 and word in password.lower() for word in personal):
-            return "must not contain the username or the e-mail address"
+            return _("must not contain the username or the e-mail address")
         if classes < 3 and len(password) < LONG_ENOUGH_ALONE:
-            return (
+            return _(
                 "must have three of: lower case, upper case, digits, others;"
-                f" or at least {LONG_ENOUGH_ALONE} characters"
+                " or at least {limit} characters",
+                limit=LONG_ENOUGH_ALONE,
             )
         if self.common.covers(password):
-            return "must not be a common password, with or without digits and symbols at its end"
+            return _("must not be a common password, with or without digits and symbols at its end")
         return None

@@ -12,17 +12,18 @@ from types import MappingProxyType
 from uuid import UUID
 
 from bugtracker.errors import PermissionDenied
+from bugtracker.messages import Message, _
 from bugtracker.models.organisation import ROLES, Role
 from bugtracker.security.principal import Principal
 
-ROLE_DESCRIPTIONS: Mapping[Role, str] = MappingProxyType(
+ROLE_DESCRIPTIONS: Mapping[Role, Message] = MappingProxyType(
     {
-        "owner": "Everything, handing the organisation over included.",
-        "admin": "Everything but what is for owners.",
-        "manager": "Makes projects, edits and assigns all issues, invites up to developers.",
-        "developer": "Reports, comments and is assigned work.",
-        "member": "Reports and comments, but is not assigned work.",
-        "auditor": "Reads everything, also analytics and audit log, and changes nothing.",
+        "owner": _("Everything, handing the organisation over included."),
+        "admin": _("Everything but what is for owners."),
+        "manager": _("Makes projects, edits and assigns all issues, invites up to developers."),
+        "developer": _("Reports, comments and is assigned work."),
+        "member": _("Reports and comments, but is not assigned work."),
+        "auditor": _("Reads everything, also analytics and audit log, and changes nothing."),
     }
 )
 
@@ -141,8 +142,15 @@ def require_permission(principal: Principal, permission: str) -> None:
 
 def _denied(principal: Principal, permission: str) -> PermissionDenied:
     if not _in_scope(principal, permission):
-        return PermissionDenied(f"This API key does not have the scope {permission}.")
-    return PermissionDenied(f"The role {principal.role} does not have the permission {permission}.")
+        return PermissionDenied(
+            _("This API key does not have the scope {permission}.", permission=permission)
+        )
+    detail = _(
+        "The role {role} does not have the permission {permission}.",
+        role=principal.role,
+        permission=permission,
+    )
+    return PermissionDenied(detail)
 
 
 def grants_of(role: Role) -> Mapping[str, Grant]:
@@ -170,23 +178,29 @@ def _assigns_issue(user: UUID, to: Relations) -> bool:
     return user in (to.reporter, to.creator)
 
 
-OWN_MEANS: Mapping[str, tuple[Callable[[UUID, Relations], bool], str]] = MappingProxyType(
+OWN_MEANS: Mapping[str, tuple[Callable[[UUID, Relations], bool], Message]] = MappingProxyType(
     {
         "projects.archive": (
             lambda user, to: user == to.creator,
-            "Only the project's creator, an admin or the owner may do this.",
+            _("Only the project's creator, an admin or the owner may do this."),
         ),
         "issues.update": (
             _edits_issue,
-            "Only the issue's reporter or assignee, a manager, an admin or the owner may do this.",
+            _(
+                "Only the issue's reporter or assignee, a manager, an admin or the owner may do"
+                " this."
+            ),
         ),
         "issues.assign": (
             _assigns_issue,
-            "Only the issue's reporter, a manager, an admin or the owner may change the assignee.",
+            _(
+                "Only the issue's reporter, a manager, an admin or the owner may change the"
+                " assignee."
+            ),
         ),
         "comments.update": (
             lambda user, to: user == to.author,
-            "Only its author may edit a comment.",
+            _("Only its author may edit a comment."),
         ),
     }
 )
@@ -227,11 +241,23 @@ def authorise_granting(principal: Principal, role: Role) -> None:
     operation's permission says."""
     if not may_give(principal.role, role):
         ceiling = ceiling_of(principal.role)
-        most = "no role" if ceiling is None else f"roles up to {ceiling}"
-        raise PermissionDenied(f"The role {principal.role} can give {most}, not {role}.")
+        if ceiling is None:
+            detail = _(
+                "The role {own} can give no role, not {role}.", own=principal.role, role=role
+            )
+        else:
+            detail = _(
+                "The role {own} can give roles up to {most}, not {role}.",
+                own=principal.role,
+                most=ceiling,
+                role=role,
+            )
+        raise PermissionDenied(detail)
 
 
 def authorise_over(principal: Principal, role: Role) -> None:
     """403 when somebody of this role ranks above the caller."""
     if principal.role is None or is_above(role, principal.role):
-        raise PermissionDenied(f"The role {principal.role} has no say over the role {role}.")
+        raise PermissionDenied(
+            _("The role {own} has no say over the role {role}.", own=principal.role, role=role)
+        )

@@ -22,6 +22,8 @@ class Principal:
     role: Role | None = None
     scopes: frozenset[str] | None = None
     api_key_id: UUID | None = None
+    language: str | None = None
+    """The person's own setting."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,20 +5,47 @@ organisation before project before issue before comment, so that writers wait an
 """
 
 import re
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, select
 
 from bugtracker.context import Context
 from bugtracker.errors import OrganisationNotCurrent, ResourceNotFound
+from bugtracker.messages import Message, _
 from bugtracker.models import Comment, Issue, Member, Organisation, Project
 
 ISSUE_KEY = re.compile(r"([A-Za-z][A-Za-z0-9]{1,9})-([1-9][0-9]{0,8})")
 
 
-def not_found(kind: str, where: str = "in this organisation") -> ResourceNotFound:
+Kind = Literal[
+    "API key",
+    "comment",
+    "invitation",
+    "issue",
+    "member",
+    "organisation",
+    "project",
+    "session",
+    "user",
+]
+MISSING: dict[Kind, Message] = {
+    "API key": _("There is no such API key in this organisation."),
+    "comment": _("There is no such comment in this organisation."),
+    "invitation": _("There is no such invitation in this organisation."),
+    "issue": _("There is no such issue in this organisation."),
+    "member": _("There is no such member in this organisation."),
+    "organisation": _("There is no such organisation among yours."),
+    "project": _("There is no such project in this organisation."),
+    "session": _("There is no such session of yours."),
+    "user": _("There is no such user in this organisation."),
+}
+"""Whole sentences: the words of a language depend on each other."""
+
+
+def not_found(kind: Kind) -> ResourceNotFound:
     """The 404 of a missing object, or of one that is not the caller's to know of."""
-    return ResourceNotFound(f"There is no such {kind} {where}.")
+    return ResourceNotFound(MISSING[kind])
 
 
 def issue_named(ctx: Context, ref: str) -> ColumnElement[bool]:
@@ -52,9 +79,12 @@ def require_current(ctx: Context, organisation_id: str) -> None:
         Member.org_id == org_id, Member.account_id == ctx.user_id, Member.removed_at.is_(None)
     )
     if ctx.session.scalar(joined) is None:
-        raise not_found("organisation", "among yours")
+        raise not_found("organisation")
     raise OrganisationNotCurrent(
-        f"To work in it, send the refresh token with org_id {org_id} to /api/auth/refresh."
+        _(
+            "To work in it, send the refresh token with org_id {org_id} to /api/auth/refresh.",
+            org_id=org_id,
+        )
     )
 
 

@@ -31,6 +31,7 @@ def me(row: Any, principal: Principal) -> Json:
         "id": row.id,
         "username": row.username,
         "name": row.name,
+        "language": row.language,
         "email": row.email,
         "verified": row.verified_at is not None,
         "role": principal.role,

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-UNKNOWN_DEVICE = "Unknown device"
+from bugtracker.messages import _
+
+UNKNOWN_DEVICE = _("Unknown device")
 MAX_DEVICE = 80
 
 # The first that fits counts: most browsers also claim to be Safari, many to be Chrome, and
@@ -54,7 +56,7 @@ def device(user_agent: str | None) -> str:
     browser, system = _first(_BROWSERS, user_agent), _first(_SYSTEMS, user_agent)
     if browser is None:
         return user_agent[:MAX_DEVICE]
-    return browser if system is None else f"{browser} on {system}"
+    return browser if system is None else _("{browser} on {system}", browser=browser, system=system)
 
 
 def _first(names: tuple[tuple[str, str], ...], user_agent: str) -> str | None:

@@ -11,6 +11,7 @@ from bugtracker.context import Context
 from bugtracker.db import enter_tenant
 from bugtracker.ids import new_id
 from bugtracker.jobs.queue import Options
+from bugtracker.mail.queueing import queue_mail
 from bugtracker.models import Account, Credential
 from bugtracker.security import one_time_tokens
 from bugtracker.services import events, usernames
@@ -80,7 +81,7 @@ def queue_link(ctx: Context, purpose: str) -> None:
     email = ctx.body["email"]
     account_id = find_account(ctx.session, email) or stand_in(ctx, email)
     waiting = Options(queueing_lock=f"{purpose}:{account_id}")
-    ctx.runtime.queue.defer(ctx.session, f"mail.{purpose}", waiting, account_id=account_id)
+    queue_mail(ctx, purpose, waiting, account_id=account_id)
 
 
 def create_account(

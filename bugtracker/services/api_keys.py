@@ -10,6 +10,7 @@ from bugtracker.conditional import check_if_match
 from bugtracker.context import Context
 from bugtracker.errors import ApiKeyNotActive, ApiKeyScopeNotHeld, Violation
 from bugtracker.ids import new_id
+from bugtracker.messages import _, listed
 from bugtracker.models import ApiKey, Member
 from bugtracker.models.api_key import status_of
 from bugtracker.security.api_keys import new_key
@@ -22,6 +23,11 @@ from bugtracker.services.changes import apply_patch
 DEFAULT_DAYS = 90
 DEFAULT_OVERLAP_SECONDS = 86_400
 
+ENDED = {
+    "expired": _("This key is expired; create a new one."),
+    "revoked": _("This key is revoked; create a new one."),
+}
+
 
 def create_api_key(ctx: Context) -> tuple[ApiKey, str]:
     """A new key of the caller's, and its secret, which cannot be had again. 422 for scopes that
@@ -31,9 +37,13 @@ def create_api_key(ctx: Context) -> tuple[ApiKey, str]:
     missing = _not_held(ctx, body["scopes"])
     if missing:
         raise ApiKeyScopeNotHeld(
-            f"Your role, {ctx.principal.role}, does not have {', '.join(missing)}.",
+            _(
+                "Your role, {role}, does not have {missing}.",
+                role=ctx.principal.role,
+                missing=listed(missing),
+            ),
             errors=[
-                Violation("scope_not_held", "is not yours to give", pointer=f"/scopes/{place}")
+                Violation("scope_not_held", _("is not yours to give"), pointer=f"/scopes/{place}")
                 for place, scope in enumerate(body["scopes"])
                 if scope in missing
             ],
@@ -120,8 +130,11 @@ def rotate_api_key(ctx: Context, api_key_id: str) -> tuple[ApiKey, str]:
     missing = _not_held(ctx, old.scopes)
     if missing:
         raise ApiKeyScopeNotHeld(
-            f"The new key would be yours, and your role, {ctx.principal.role}, does not have"
-            f" {', '.join(missing)}."
+            _(
+                "The new key would be yours, and your role, {role}, does not have {missing}.",
+                role=ctx.principal.role,
+                missing=listed(missing),
+            )
         )
     new, secret = _issue(ctx, old.name, old.scopes, old.expires_at - old.created_at)
     overlap = timedelta(seconds=ctx.body.get("overlap_seconds", DEFAULT_OVERLAP_SECONDS))
@@ -135,9 +148,9 @@ def rotate_api_key(ctx: Context, api_key_id: str) -> tuple[ApiKey, str]:
 def _require_active(ctx: Context, key: ApiKey) -> None:
     status = status_of(key.revoked_at, key.expires_at, ctx.now)
     if status != "active":
-        raise ApiKeyNotActive(f"This key is {status}; create a new one.")
+        raise ApiKeyNotActive(ENDED[status])
     if key.replaced_by_id is not None:
-        raise ApiKeyNotActive("This key was rotated already; rotate its successor.")
+        raise ApiKeyNotActive(_("This key was rotated already; rotate its successor."))
 
 
 def revoke_api_key(ctx: Context, api_key_id: str) -> None:

@@ -11,6 +11,7 @@ from bugtracker.context import Context
 from bugtracker.errors import InvitationPending, MemberExists, Violation
 from bugtracker.ids import new_id
 from bugtracker.jobs.queue import Options, Queue
+from bugtracker.messages import _
 from bugtracker.models import Account, Invitation, Member
 from bugtracker.runtime import Runtime
 from bugtracker.security.permissions import authorise_granting
@@ -39,7 +40,7 @@ def create_invitation(ctx: Context) -> Invitation:
     ctx.session.add(invitation)
     changes = events.created(email=email, role=role)
     events.record(ctx, "invitation.created", resource(invitation), changes)
-    queue_mail(ctx.runtime.queue, ctx.session, invitation)
+    queue_invitation(ctx.runtime.queue, ctx.session, invitation, ctx.language)
     return invitation
 
 
@@ -55,8 +56,8 @@ def _require_new(ctx: Context, email: str) -> None:
         )
     )
     if ctx.session.scalar(member) is not None:
-        violation = Violation("member_exists", "is a member's", pointer="/email")
-        raise MemberExists("Change the member's role instead.", errors=[violation])
+        violation = Violation("member_exists", _("is a member's"), pointer="/email")
+        raise MemberExists(_("Change the member's role instead."), errors=[violation])
     invited = select(Invitation.id).where(
         Invitation.org_id == ctx.org_id,
         func.lower(Invitation.email) == email.lower(),
@@ -64,19 +65,22 @@ def _require_new(ctx: Context, email: str) -> None:
         Invitation.revoked_at.is_(None),
     )
     if ctx.session.scalar(invited) is not None:
-        violation = Violation("invitation_pending", "is invited already", pointer="/email")
-        raise InvitationPending("Resend that invitation, or revoke it first.", errors=[violation])
+        violation = Violation("invitation_pending", _("is invited already"), pointer="/email")
+        raise InvitationPending(
+            _("Resend that invitation, or revoke it first."), errors=[violation]
+        )
 
 
 def _end(ctx: Context) -> datetime:
     return ctx.now + timedelta(seconds=ctx.runtime.settings.invitation_seconds)
 
 
-def queue_mail(queue: Queue, session: Session, invitation: Invitation) -> None:
-    """Queues the mail with the link, unless it waits already."""
+def queue_invitation(queue: Queue, session: Session, invitation: Invitation, language: str) -> None:
+    """Queues the mail with the link, unless it waits already; ``language`` is for people who have
+    set none."""
     waiting = Options(queueing_lock=f"invitation:{invitation.id}")
     ids = {"org_id": invitation.org_id, "invitation_id": invitation.id}
-    queue.defer(session, "mail.invitation", waiting, **ids)
+    queue.defer(session, "mail.invitation", waiting, language=language, **ids)
 
 
 def resource(invitation: Invitation) -> events.Resource:
@@ -89,11 +93,13 @@ def resend_invitation(ctx: Context, invitation_id: str) -> Invitation:
     begins anew. The caller answers for it from now on."""
     invitation = _lock(ctx, invitation_id)
     invitation.require_open()
-    renew(ctx.runtime, ctx.session, invitation, events.by_caller(ctx))
+    renew(ctx.runtime, ctx.session, invitation, events.by_caller(ctx), ctx.language)
     return invitation
 
 
-def renew(runtime: Runtime, session: Session, invitation: Invitation, by: events.Origin) -> None:
+def renew(
+    runtime: Runtime, session: Session, invitation: Invitation, by: events.Origin, language: str
+) -> None:
     """Mails a new link for a locked, open invitation, which is of whoever does this from now on."""
     if by.actor_id is None:
         raise ValueError("somebody has to answer for an invitation")
@@ -103,7 +109,7 @@ def renew(runtime: Runtime, session: Session, invitation: Invitation, by: events
     invitation.invited_by_id = by.actor_id
     invitation.touch(by.now)
     events.append(session, by, "invitation.resent", resource(invitation), changes)
-    queue_mail(runtime.queue, session, invitation)
+    queue_invitation(runtime.queue, session, invitation, language)
 
 
 def revoke_invitation(ctx: Context, invitation_id: str) -> None:

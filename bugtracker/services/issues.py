@@ -10,6 +10,7 @@ from bugtracker.conditional import check_if_match
 from bugtracker.context import Context
 from bugtracker.errors import AssigneeInvalid, IssueCommentRequired, Violation
 from bugtracker.ids import new_id
+from bugtracker.messages import _
 from bugtracker.models import Account, Comment, Issue, Member, Project
 from bugtracker.models.issue import Status
 from bugtracker.security.permissions import Relations, authorise, grant_of
@@ -124,9 +125,9 @@ def _require_assignable(ctx: Context, user_id: UUID) -> None:
         .with_for_update(read=True, of=Member)
     )
     if grant_of(role, "issues.be_assigned") is None:
-        reason = "is no member of this organisation whose role can be assigned work"
+        reason = _("is no member of this organisation whose role can be assigned work")
         violation = Violation("assignee_invalid", reason, pointer="/assignee_id")
-        raise AssigneeInvalid(f"The assignee {reason}.", errors=[violation])
+        raise AssigneeInvalid(_("The assignee {reason}.", reason=reason), errors=[violation])
 
 
 def require_comment_when_critical(ctx: Context, issue: Issue, status: Status) -> None:
@@ -138,4 +139,4 @@ def require_comment_when_critical(ctx: Context, issue: Issue, status: Status) ->
         select(exists().where(Comment.org_id == issue.org_id, Comment.issue_id == issue.id))
     )
     if not has_comment:
-        raise IssueCommentRequired("Say in a comment how it was solved, then close it.")
+        raise IssueCommentRequired(_("Say in a comment how it was solved, then close it."))

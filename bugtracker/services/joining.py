@@ -9,6 +9,7 @@ from sqlalchemy import select, text, update
 from bugtracker.context import Context
 from bugtracker.db import enter_tenant
 from bugtracker.errors import AccountRequired, InvitationTokenInvalid, Violation
+from bugtracker.messages import Message, _
 from bugtracker.models import Account, Invitation, Member, Organisation, Provisioning
 from bugtracker.models.organisation import Role
 from bugtracker.security.permissions import may_give
@@ -77,9 +78,9 @@ def _find(ctx: Context, hashed: bytes) -> Found:
     return Found(*row)
 
 
-def _invalid(detail: str = "Ask for another invitation.") -> InvitationTokenInvalid:
-    violation = Violation("token", "is unknown, used, revoked or expired", pointer="/token")
-    return InvitationTokenInvalid(detail, errors=[violation])
+def _invalid(detail: Message | None = None) -> InvitationTokenInvalid:
+    violation = Violation("token", _("is unknown, used, revoked or expired"), pointer="/token")
+    return InvitationTokenInvalid(detail or _("Ask for another invitation."), errors=[violation])
 
 
 def _hashed_password(ctx: Context, email: str) -> str | None:
@@ -96,8 +97,10 @@ def _create(ctx: Context, found: Found, password_hash: str | None) -> Account:
     if password_hash is None:
         missing = [name for name in ("username", "password") if name not in ctx.body]
         raise AccountRequired(
-            "The address has no account yet: send username and password for one, too.",
-            errors=[Violation("required", "is required", pointer=f"/{name}") for name in missing],
+            _("The address has no account yet: send username and password for one, too."),
+            errors=[
+                Violation("required", _("is required"), pointer=f"/{name}") for name in missing
+            ],
         )
     account_id = accounts.create_account(
         ctx.session,
@@ -153,7 +156,7 @@ def _require_sender_may(ctx: Context, invitation: Invitation) -> None:
         )
     )
     if not may_give(sender, invitation.role) and not _is_partners(ctx, invitation):
-        raise _invalid("Whoever invited you may not do so any more; ask for another invitation.")
+        raise _invalid(_("Whoever invited you may not do so any more; ask for another invitation."))
 
 
 def _is_partners(ctx: Context, invitation: Invitation) -> bool:

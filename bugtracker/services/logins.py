@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bugtracker.context import Context
 from bugtracker.errors import CredentialsInvalid, MagicLinkInvalid, TwoFactorInvalid, Violation
+from bugtracker.messages import _
 from bugtracker.models import Account, Credential
 from bugtracker.security import one_time_tokens
 from bugtracker.security.one_time_tokens import CHALLENGE, MAGIC_LINK
@@ -56,8 +57,10 @@ def _still_right(ctx: Context, found: Found) -> tuple[Account, Credential]:
 
 def _credentials_invalid() -> CredentialsInvalid:
     return CredentialsInvalid(
-        "Check the account and the password. A new account must be verified before: open the"
-        " link that was mailed to you.",
+        _(
+            "Check the account and the password. A new account must be verified before: open the"
+            " link that was mailed to you."
+        ),
         headers=CHALLENGED,
     )
 
@@ -91,8 +94,8 @@ def follow_magic_link(ctx: Context) -> TokenPair | Challenge:
     # The account before its token, as mailing does.
     account = credentials.lock_verified_account(ctx, found.id) if found else None
     if account is None or not one_time_tokens.redeem(ctx.session, token, MAGIC_LINK, ctx.now):
-        violation = Violation("token", "is unknown, used or expired", pointer="/token")
-        raise MagicLinkInvalid("Ask for another mail to get a new link.", errors=[violation])
+        violation = Violation("token", _("is unknown, used or expired"), pointer="/token")
+        raise MagicLinkInvalid(_("Ask for another mail to get a new link."), errors=[violation])
     return enter(ctx, account, "magic_link")
 
 
@@ -118,10 +121,12 @@ def complete(ctx: Context) -> TokenPair:
 
 
 def _two_factor_invalid() -> TwoFactorInvalid:
-    violation = Violation("code", "is wrong, too old or used already", pointer="/code")
+    violation = Violation("code", _("is wrong, too old or used already"), pointer="/code")
     return TwoFactorInvalid(
-        "Send the code that your authenticator shows now, or a backup code you have not used."
-        " After a few minutes log in anew to get another challenge.",
+        _(
+            "Send the code that your authenticator shows now, or a backup code you have not used."
+            " After a few minutes log in anew to get another challenge."
+        ),
         errors=[violation],
         headers=CHALLENGED,
     )

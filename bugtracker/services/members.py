@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from bugtracker.conditional import check_if_match
 from bugtracker.context import Context
 from bugtracker.errors import OwnerRequired, UserErased, UserLinked
+from bugtracker.messages import _
 from bugtracker.models import Account, Member
 from bugtracker.models.organisation import Role
 from bugtracker.security.authentication import require_session, token_invalid
@@ -107,9 +108,9 @@ def restore(ctx: Context, user_id: UUID) -> Member:
 def require_somebody(person: Member) -> None:
     """409 for somebody who turned out to be another member, or was erased."""
     if person.linked_to is not None:
-        raise UserLinked(f"This person is the member {person.linked_to}.")
+        raise UserLinked(_("This person is the member {id}.", id=person.linked_to))
     if person.is_erased:
-        raise UserErased("Nothing is known of this person any more.")
+        raise UserErased(_("Nothing is known of this person any more."))
 
 
 def lock_account(ctx: Context, user_id: UUID) -> Account | None:
@@ -221,7 +222,7 @@ def _lock(ctx: Context, user_id: UUID) -> Member | None:
 def keep_an_owner(ctx: Context, member: Member) -> None:
     """409 when this is the last owner who can log in."""
     if is_last_owner(ctx, member):
-        raise OwnerRequired("Make somebody else an owner first.")
+        raise OwnerRequired(_("Make somebody else an owner first."))
 
 
 def is_last_owner(ctx: Context, member: Member) -> bool:

@@ -18,6 +18,7 @@ from bugtracker.context import Context
 from bugtracker.db import enter_tenant
 from bugtracker.errors import OrganisationSlugTaken, Violation
 from bugtracker.ids import new_id
+from bugtracker.messages import _
 from bugtracker.models import Account, Member, Organisation
 from bugtracker.models.organisation import Role
 from bugtracker.security.scoping import lock_organisation, require_current
@@ -83,8 +84,8 @@ def slugs_for(wanted: Mapping[str, str], reserved: str | None) -> Iterable[str]:
 
 
 def _slug_taken() -> OrganisationSlugTaken:
-    violation = Violation("organisation_slug_taken", "is taken", pointer="/slug")
-    return OrganisationSlugTaken("Choose another slug.", errors=[violation])
+    violation = Violation("organisation_slug_taken", _("is taken"), pointer="/slug")
+    return OrganisationSlugTaken(_("Choose another slug."), errors=[violation])
 
 
 def update_organisation(ctx: Context, organisation_id: str) -> None:

@@ -4,6 +4,8 @@ from uuid import UUID
 
 from bugtracker.context import Context
 from bugtracker.errors import ResetTokenInvalid, Violation
+from bugtracker.mail.queueing import queue_mail
+from bugtracker.messages import _
 from bugtracker.models import Account
 from bugtracker.security.one_time_tokens import RESET, redeem
 from bugtracker.services import accounts, credentials, events, reauthentication, revocation
@@ -49,7 +51,7 @@ def _set(
         account_id=account.id,
         org_id=org_id,
     )
-    ctx.runtime.queue.defer(ctx.session, "mail.password_changed", account_id=account.id)
+    queue_mail(ctx, "password_changed", account_id=account.id)
 
 
 def request_reset(ctx: Context) -> None:
@@ -78,5 +80,5 @@ def reset_password(ctx: Context) -> Account:
 
 
 def _link_invalid() -> ResetTokenInvalid:
-    violation = Violation("token", "is unknown, used or expired", pointer="/token")
-    return ResetTokenInvalid("Ask for another mail to get a new link.", errors=[violation])
+    violation = Violation("token", _("is unknown, used or expired"), pointer="/token")
+    return ResetTokenInvalid(_("Ask for another mail to get a new link."), errors=[violation])

@@ -10,6 +10,7 @@ from bugtracker.conditional import check_if_match
 from bugtracker.context import Context
 from bugtracker.errors import AppError, ProjectKeyTaken, ProjectNameTaken
 from bugtracker.ids import new_id
+from bugtracker.messages import _
 from bugtracker.models import Project
 from bugtracker.security.permissions import Relations, authorise
 from bugtracker.security.scoping import lock_organisation, lock_project
@@ -67,9 +68,9 @@ def _flush(session: Session) -> None:
 def _taken(error: IntegrityError) -> AppError | None:
     constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
     if constraint == "projects_org_id_name_key":
-        return ProjectNameTaken("Another project of this organisation has this name.")
+        return ProjectNameTaken(_("Another project of this organisation has this name."))
     if constraint == "projects_org_id_key_key":
-        return ProjectKeyTaken("Another project of this organisation has this key.")
+        return ProjectKeyTaken(_("Another project of this organisation has this key."))
     return None
 
 

@@ -147,7 +147,8 @@ def resend_invitation(ctx: Context, reference: str) -> None:
         raise ProvisioningNotCompleted("There is no invitation before the organisation is whole.")
     enter_tenant(ctx.session, saga.organisation_id)
     by = Origin(ctx.now, saga.organisation_id, actor_id=ctx.partner_id, request_id=ctx.request_id)
-    invitations.renew(ctx.runtime, ctx.session, _open_invitation(ctx.session, by), by)
+    invitation = _open_invitation(ctx.session, by)
+    invitations.renew(ctx.runtime, ctx.session, invitation, by, ctx.language)
 
 
 def _open_invitation(session: Session, by: Origin) -> Invitation:

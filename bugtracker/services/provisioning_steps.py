@@ -121,7 +121,8 @@ def send_invitation(work: Work) -> None:
     """The mail, with which the organisation is handed over. The job mints the token."""
     here = Invitation.org_id == work.saga.organisation_id
     invitation = work.session.scalars(select(Invitation).where(here)).one()
-    invitations.queue_mail(work.runtime.queue, work.session, invitation)
+    settings = work.session.get_one(OrganisationSettings, work.saga.organisation_id)
+    invitations.queue_invitation(work.runtime.queue, work.session, invitation, settings.language)
     resource = events.Resource("organisation", work.saga.organisation_id, 1)
     changes = events.created(partner=work.partner.name, reference=work.saga.reference)
     events.append(work.session, work.by, "organisation.provisioned", resource, changes)

@@ -6,6 +6,7 @@ from sqlalchemy import select
 
 from bugtracker.context import Context
 from bugtracker.errors import CurrentPasswordWrong, TwoFactorCodeWrong, Violation
+from bugtracker.messages import _
 from bugtracker.models import Account, Credential, Session
 from bugtracker.security.authentication import token_invalid
 from bugtracker.services import attempts, credentials, second_factor
@@ -83,14 +84,14 @@ def require_live(ctx: Context) -> None:
 
 
 def _password_wrong(field: str) -> CurrentPasswordWrong:
-    violation = Violation(field, "is not your password", pointer=f"/{field}")
-    return CurrentPasswordWrong("Give the password you log in with now.", errors=[violation])
+    violation = Violation(field, _("is not your password"), pointer=f"/{field}")
+    return CurrentPasswordWrong(_("Give the password you log in with now."), errors=[violation])
 
 
 def code_wrong() -> TwoFactorCodeWrong:
     """The refusal of a code of the caller's own second factor."""
-    violation = Violation("code", "is wrong, too old or used already", pointer="/code")
+    violation = Violation("code", _("is wrong, too old or used already"), pointer="/code")
     return TwoFactorCodeWrong(
-        "Send the code that your authenticator shows now, or a backup code you have not used.",
+        _("Send the code that your authenticator shows now, or a backup code you have not used."),
         errors=[violation],
     )

@@ -10,6 +10,8 @@ from bugtracker.context import Context
 from bugtracker.errors import VerificationTokenInvalid, Violation
 from bugtracker.ids import new_id
 from bugtracker.jobs.queue import Options
+from bugtracker.mail.queueing import queue_mail
+from bugtracker.messages import Message, _
 from bugtracker.models import Account, OneTimeToken
 from bugtracker.security import one_time_tokens
 from bugtracker.security.one_time_tokens import VERIFY_EMAIL
@@ -34,13 +36,13 @@ def register(ctx: Context) -> None:
         body["email"], body["username"], password_hash, body.get("name"), body.get("org_name")
     )
     if account is None or account.verified_at is None:
-        account_id, mail = _prepare(ctx, account, registrant), "mail.verify_email"
+        account_id, mail = _prepare(ctx, account, registrant), "verify_email"
     else:
         # The same steps, undone: the time that the answer takes must not tell either.
-        account_id, mail = account.id, "mail.address_known"
+        account_id, mail = account.id, "address_known"
         stranger = replace(registrant, email=f"{new_id()}@unknown.invalid")
         _prepare(ctx, None, stranger, undo=True)
-    ctx.runtime.queue.defer(session, mail, account_id=account_id)
+    queue_mail(ctx, mail, account_id=account_id)
 
 
 def _prepare(
@@ -71,19 +73,19 @@ def resend(ctx: Context) -> None:
         select(*columns).where(func.lower(Account.email) == email.lower())
     ).one_or_none()
     account_id = row.id if row else accounts.stand_in(ctx, email)
-    mail = "mail.address_known" if row and row.verified_at else "mail.verify_email"
+    mail = "address_known" if row and row.verified_at else "verify_email"
     waiting = Options(queueing_lock=f"{VERIFY_EMAIL}:{account_id}")
-    ctx.runtime.queue.defer(ctx.session, mail, waiting, account_id=account_id)
+    queue_mail(ctx, mail, waiting, account_id=account_id)
 
 
 def verify_email(ctx: Context) -> Account:
     """Redeems a mailed token, once: the account may log in and is in its organisation."""
     account = _redeem(ctx)
     if account is None:
-        raise _link_invalid("Register again to get a new link.")
+        raise _link_invalid(_("Register again to get a new link."))
     if not usernames.keep(ctx.session, account.username, account.email):
         raise _link_invalid(
-            "Somebody took the username in the meantime; register again with another one."
+            _("Somebody took the username in the meantime; register again with another one.")
         )
     account.verified_at = ctx.now
     account.touch(ctx.now)
@@ -118,6 +120,6 @@ def _redeem(ctx: Context) -> Account | None:
     return account
 
 
-def _link_invalid(detail: str) -> VerificationTokenInvalid:
-    violation = Violation("token", "is unknown, used or expired", pointer="/token")
+def _link_invalid(detail: Message) -> VerificationTokenInvalid:
+    violation = Violation("token", _("is unknown, used or expired"), pointer="/token")
     return VerificationTokenInvalid(detail, errors=[violation])

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import Exists, exists, select, update
 
 from bugtracker.context import Context
+from bugtracker.mail.queueing import queue_mail
 from bugtracker.models import BackupCode, TwoFactor
 from bugtracker.models.two_factor import seed_place
 from bugtracker.security import totp
@@ -87,6 +88,4 @@ def _use_backup_code(ctx: Context, account_id: UUID, code: str) -> bool:
 
 def tell(ctx: Context, account_id: UUID, change: str) -> None:
     """Queues the mail that says what happened to the second factor: it may not have been them."""
-    ctx.runtime.queue.defer(
-        ctx.session, "mail.two_factor_changed", account_id=account_id, change=change
-    )
+    queue_mail(ctx, "two_factor_changed", account_id=account_id, change=change)

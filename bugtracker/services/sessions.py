@@ -24,6 +24,8 @@ from bugtracker.errors import (
     Violation,
 )
 from bugtracker.ids import new_id
+from bugtracker.mail.queueing import queue_mail
+from bugtracker.messages import _
 from bugtracker.models import Account, Member, RefreshToken, Session
 from bugtracker.security.secrets import new_token, token_hash
 from bugtracker.security.tokens import AccessClaims, issue_access_token
@@ -91,7 +93,7 @@ def _tell_if_new(ctx: Context, started: Session) -> None:
     )
     # None: all sessions are so old that they were cleared away.
     if not known:
-        ctx.runtime.queue.defer(ctx.session, "mail.new_sign_in", session_id=started.id)
+        queue_mail(ctx, "new_sign_in", session_id=started.id)
 
 
 def _program(user_agent: Any) -> ColumnElement[Any]:
@@ -142,8 +144,8 @@ def _memberships(ctx: Context, account_id: UUID) -> list[UUID]:
 
 def _require_member(wanted: UUID, joined: list[UUID]) -> UUID:
     if wanted not in joined:
-        violation = Violation("org_id", "is not an organisation of yours", pointer="/org_id")
-        raise PermissionDenied("You are not in this organisation.", errors=[violation])
+        violation = Violation("org_id", _("is not an organisation of yours"), pointer="/org_id")
+        raise PermissionDenied(_("You are not in this organisation."), errors=[violation])
     return wanted
 
 
@@ -205,7 +207,7 @@ def _refuse_refresh(ctx: Context, hashed: bytes) -> NoReturn:
 
 def _refresh_invalid(kind: type[RefreshTokenInvalid] = RefreshTokenInvalid) -> RefreshTokenInvalid:
     return kind(
-        "It is unknown, expired, already used, or its session has ended; log in again.",
+        _("It is unknown, expired, already used, or its session has ended; log in again."),
         headers={"WWW-Authenticate": 'Bearer realm="bugtracker"'},
     )
 

@@ -2,6 +2,7 @@
 
 from bugtracker.errors import ContentInvalid, Violation
 from bugtracker.markdown import sanitise
+from bugtracker.messages import Message, _
 
 MAX_DESCRIPTION = 20_000
 MAX_COMMENT = 8_000
@@ -12,7 +13,8 @@ def harmless(markdown: str, pointer: str, *, longest: int) -> str:
     """The Markdown without active HTML. 422 when that is longer than can be stored."""
     text = sanitise(markdown)
     if len(text) > longest:
-        raise _refusal(pointer, "has so much HTML that it is too long once made harmless")
+        reason = _("has so much HTML that it is too long once made harmless")
+        raise _refusal(pointer, reason)
     return text
 
 
@@ -20,10 +22,10 @@ def harmless_and_not_empty(markdown: str, pointer: str, *, longest: int) -> str:
     """The same; 422 also when nothing is left."""
     text = harmless(markdown, pointer, longest=longest)
     if not text.strip():
-        raise _refusal(pointer, "has nothing but active HTML, which is removed")
+        raise _refusal(pointer, _("has nothing but active HTML, which is removed"))
     return text
 
 
-def _refusal(pointer: str, reason: str) -> ContentInvalid:
+def _refusal(pointer: str, reason: Message) -> ContentInvalid:
     violation = Violation("content_invalid", reason, pointer=pointer)
-    return ContentInvalid(f"The text {reason}.", errors=[violation])
+    return ContentInvalid(_("The text {reason}.", reason=reason), errors=[violation])

@@ -6,6 +6,7 @@ from sqlalchemy import select
 
 from bugtracker.context import Context
 from bugtracker.errors import SuccessorInvalid, Violation
+from bugtracker.messages import _
 from bugtracker.models import Account, Member
 from bugtracker.security.permissions import authorise
 from bugtracker.security.scoping import require_current
@@ -41,7 +42,7 @@ def _successor(ctx: Context, user_id: UUID) -> Member:
         .with_for_update(key_share=True, of=Member)
     )
     if member is None:
-        reason = "is no other member of this organisation who can log in"
+        reason = _("is no other member of this organisation who can log in")
         violation = Violation("successor_invalid", reason, pointer="/user_id")
-        raise SuccessorInvalid(f"The person {reason}.", errors=[violation])
+        raise SuccessorInvalid(_("The person {reason}.", reason=reason), errors=[violation])
     return member

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bugtracker.context import Context
 from bugtracker.errors import TwoFactorEnabled, TwoFactorNotEnabled, TwoFactorNotEnrolled
+from bugtracker.messages import _
 from bugtracker.models import Account, BackupCode, TwoFactor
 from bugtracker.models.two_factor import seed_place
 from bugtracker.security import one_time_tokens, totp
@@ -72,7 +73,7 @@ def _store(ctx: Context, account_id: UUID, seed: bytes) -> None:
 
 
 def _enabled() -> TwoFactorEnabled:
-    return TwoFactorEnabled("Disable the present one before you enrol another.")
+    return TwoFactorEnabled(_("Disable the present one before you enrol another."))
 
 
 def confirm(ctx: Context) -> list[str]:
@@ -133,7 +134,9 @@ def _put_in_force(ctx: Context, enrolled_at: datetime, step: int) -> None:
 
 
 def _not_enrolled() -> TwoFactorNotEnrolled:
-    return TwoFactorNotEnrolled("Enrol an authenticator in this session, then confirm it in time.")
+    return TwoFactorNotEnrolled(
+        _("Enrol an authenticator in this session, then confirm it in time.")
+    )
 
 
 def disable(ctx: Context) -> None:
@@ -156,7 +159,7 @@ def regenerate_backup_codes(ctx: Context) -> list[str]:
 def _reauthenticated(ctx: Context) -> Account:
     found = reauthentication.find_own(ctx)
     if not found.has_two_factor:
-        raise TwoFactorNotEnabled("Your account has no second factor.")
+        raise TwoFactorNotEnabled(_("Your account has no second factor."))
     return reauthentication.require_password_and_code(ctx, found)[0]
 
 

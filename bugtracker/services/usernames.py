@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from bugtracker.errors import UsernameTaken, Violation
+from bugtracker.messages import _
 from bugtracker.models import Username
 
 
@@ -53,5 +54,5 @@ def keep(session: Session, username: str, email: str) -> bool:
 
 def taken() -> UsernameTaken:
     """The refusal."""
-    violation = Violation("username_taken", "is taken", pointer="/username")
-    return UsernameTaken("Choose another username.", errors=[violation])
+    violation = Violation("username_taken", _("is taken"), pointer="/username")
+    return UsernameTaken(_("Choose another username."), errors=[violation])

@@ -9,6 +9,7 @@ from bugtracker.conditional import check_if_match
 from bugtracker.context import Context
 from bugtracker.errors import LinkInvalid, PermissionDenied, UsernameTaken, Violation
 from bugtracker.ids import new_id
+from bugtracker.messages import _
 from bugtracker.models import Account, Comment, Issue, Member, Project
 from bugtracker.models.partner import PARTNERS
 from bugtracker.queries.people import PEOPLE
@@ -46,7 +47,7 @@ def _authorise_naming(ctx: Context, member: Member) -> None:
         authorise(caller, "users.update", NOBODY)
         authorise_over(caller, member.role)
     else:
-        raise PermissionDenied("A name belongs to the account: only the person can change it.")
+        raise PermissionDenied(_("A name belongs to the account: only the person can change it."))
 
 
 def _rename(ctx: Context, member: Member, account: Account | None, name: str | None) -> None:
@@ -90,8 +91,8 @@ def _require_free(ctx: Context, username: str) -> None:
     """Those who left count, too: their names still stand on what they did."""
     same = func.lower(PEOPLE.c.username) == username.lower()
     if ctx.session.scalar(select(exists().where(PEOPLE.c.org_id == ctx.org_id, same))):
-        violation = Violation("username_taken", "is taken", pointer="/username")
-        raise UsernameTaken("Somebody in this organisation has it.", errors=[violation])
+        violation = Violation("username_taken", _("is taken"), pointer="/username")
+        raise UsernameTaken(_("Somebody in this organisation has it."), errors=[violation])
 
 
 def link_user(ctx: Context, user_id: UUID) -> UUID:
@@ -108,10 +109,10 @@ def link_user(ctx: Context, user_id: UUID) -> UUID:
     authorise_over(caller, person.role)
     members.require_somebody(person)
     if person.account_id is not None:
-        raise LinkInvalid("Somebody with an account is nobody else.")
+        raise LinkInvalid(_("Somebody with an account is nobody else."))
     if person.imported_from == PARTNERS:
         # The organisation's first events would seem to be the member's.
-        raise LinkInvalid("A partner system is nobody else.")
+        raise LinkInvalid(_("A partner system is nobody else."))
     member_id = UUID(ctx.body["user_id"])
     _require_member(ctx, member_id)
     _hand_over(ctx, person.user_id, member_id)
@@ -142,9 +143,9 @@ def _require_member(ctx: Context, user_id: UUID) -> None:
         )
     )
     if ctx.session.scalar(found) is None:
-        reason = "is no member with an account"
+        reason = _("is no member with an account")
         violation = Violation("link_invalid", reason, pointer="/user_id")
-        raise LinkInvalid(f"The user_id {reason}.", errors=[violation])
+        raise LinkInvalid(_("The user_id {reason}.", reason=reason), errors=[violation])
 
 
 def _hand_over(ctx: Context, old: UUID, new: UUID) -> None:

@@ -5,12 +5,23 @@ import time
 
 from limits import RateLimitItem
 
+from bugtracker.messages import Message, _
 from bugtracker.throttle.shared import SharedCounts
 from bugtracker.throttle.windows import LocalCounter, Quota
 
-__all__ = ["Headers", "Quota", "RateLimit", "SharedCounts"]
+__all__ = ["Headers", "Quota", "RateLimit", "SharedCounts", "refusal_text"]
 
 Headers = tuple[tuple[bytes, bytes], ...]
+
+
+def refusal_text(rate: RateLimitItem, seconds: int) -> Message:
+    """What somebody is told who has to wait for so many seconds."""
+    return _(
+        "At most {most} per {window} seconds; try again in {wait} s.",
+        most=rate.amount,
+        window=rate.get_expiry(),
+        wait=seconds,
+    )
 
 
 class RateLimit:
@@ -38,7 +49,7 @@ class RateLimit:
 
     def headers(self, answer: Quota) -> Headers:
         """The RateLimit headers, and the older trio, whose reset is a Unix time."""
-        _, remaining, reset, _ = answer
+        _allowed, remaining, reset, _wait = answer
         return (
             (b"ratelimit-policy", self._policy_value),
             (b"ratelimit", b"%s;r=%d;t=%d" % (self._policy, remaining, reset)),

@@ -41,7 +41,7 @@ class TestActualRequest:
 
     def test_every_answer_varies_by_origin(self, served: Served) -> None:
         for path in ("/echo", "/boom", "//"):
-            assert served.request(path).one("vary") == "Origin"
+            assert "Origin" in served.request(path).one("vary").split(", ")
         assert served.request("/own").one("vary") == "Accept-Language, Origin"
 
     def test_without_a_list_nothing_varies(self) -> None:

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bugtracker.edge import Edge
 from bugtracker.errors import ProjectArchived
+from bugtracker.messages import _
 from bugtracker.settings import Settings
 
 from .serving import Served, serving
@@ -88,7 +89,7 @@ class TestWithoutAServer:
 
     def test_an_error_that_escaped_the_inner_layers_keeps_its_status(self) -> None:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            raise ProjectArchived("It is archived.")
+            raise ProjectArchived(_("It is archived."))
 
         assert self.call(app, {"path": "/a"})[0]["status"] == 409
 

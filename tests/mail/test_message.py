@@ -9,16 +9,15 @@ from jinja2 import Environment, meta
 
 from bugtracker.clock import utc_now
 from bugtracker.jobs.tasks import JOBS
-from bugtracker.mail.message import DEFAULT_LOCALE, TEMPLATES, compose
+from bugtracker.mail.message import TEMPLATES, compose, duration
+from bugtracker.messages import LANGUAGES, SOURCE
 
 LINK = "https://tracker.example/links/#action=verify-email&token=abc"
 VALUES = {
     "username": "ada",
     "base_url": "https://tracker.example",
     "endpoint": "https://tracker.example/api/auth/verify-email",
-    "hours": "24",
-    "days": "7",
-    "minutes": "60",
+    "lifetime": duration(86400),
     "link": LINK,
     "token": "abc",
     "change": "enabled",
@@ -32,7 +31,6 @@ VALUES = {
     "description": "Chat room of the watch",
     "reason": "failing",
 }
-LOCALES = sorted(directory.name for directory in TEMPLATES.iterdir())
 KINDS = sorted(name.removeprefix("mail.") for name in JOBS if name.startswith("mail."))
 HEADERS = {
     "from",
@@ -40,6 +38,7 @@ HEADERS = {
     "subject",
     "date",
     "message-id",
+    "content-language",
     "auto-submitted",
     "mime-version",
     "content-type",
@@ -49,7 +48,7 @@ HEADERS = {
 def mail(
     recipient: str = "ada@example.com",
     kind: str = "verify_email",
-    locale: str = DEFAULT_LOCALE,
+    language: str = SOURCE,
     **different: str,
 ) -> EmailMessage:
     message = compose(
@@ -58,7 +57,7 @@ def mail(
         recipient=recipient,
         now=utc_now(),
         values={**VALUES, **different},
-        locale=locale,
+        language=language,
     )
     return message_from_bytes(message.as_bytes(), policy=default)  # type: ignore[return-value]
 
@@ -120,29 +119,52 @@ def variables(template: str) -> set[str]:
 class TestTemplates:
     """Each mail exists in every language, and needs no more in one than in another."""
 
-    @pytest.mark.parametrize("locale", LOCALES)
-    def test_there_are_text_and_html_of_every_mail_and_nothing_else(self, locale: str) -> None:
+    @pytest.mark.parametrize("language", LANGUAGES)
+    def test_there_are_text_and_html_of_every_mail_and_nothing_else(self, language: str) -> None:
         wanted = {f"{kind}.{ending}" for kind in KINDS for ending in ("txt", "html")}
-        assert {path.name for path in (TEMPLATES / locale).iterdir()} == wanted
+        assert {path.name for path in (TEMPLATES / language).iterdir()} == wanted
 
     @pytest.mark.parametrize("kind", KINDS)
-    @pytest.mark.parametrize("locale", LOCALES)
-    def test_needs_the_variables_of_the_default_language(self, locale: str, kind: str) -> None:
-        needed = {ending: variables(f"{locale}/{kind}{ending}") for ending in (".txt", ".html")}
+    @pytest.mark.parametrize("language", LANGUAGES)
+    def test_needs_the_variables_of_the_default_language(self, language: str, kind: str) -> None:
+        needed = {ending: variables(f"{language}/{kind}{ending}") for ending in (".txt", ".html")}
         for ending, names in needed.items():
-            assert names == variables(f"{DEFAULT_LOCALE}/{kind}{ending}")
+            assert names == variables(f"{SOURCE}/{kind}{ending}")
         # Commands to type are in the text only.
         typed = {"endpoint", "token"}
         assert needed[".txt"] - typed <= needed[".html"] <= needed[".txt"]
 
     @pytest.mark.parametrize("kind", KINDS)
-    @pytest.mark.parametrize("locale", LOCALES)
-    def test_names_the_account_and_the_service(self, locale: str, kind: str) -> None:
-        message = mail(kind=kind, locale=locale)
+    @pytest.mark.parametrize("language", LANGUAGES)
+    def test_names_the_account_and_the_service_and_keeps_the_link(
+        self, language: str, kind: str
+    ) -> None:
+        message = mail(kind=kind, language=language)
         for form in ("plain", "html"):
             assert "ada" in part(message, form)
             assert "https://tracker.example" in part(message, form)
-        assert message["Subject"]
+        assert message["Content-Language"] == language
+        assert f'<html lang="{language}">' in part(message, "html")
+        if "link" in variables(f"{SOURCE}/{kind}.txt"):
+            assert LINK in part(message, "plain").splitlines()
+            assert f'<a href="{LINK.replace("&", "&amp;")}">' in part(message, "html")
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_has_another_subject_in_each_language(self, kind: str) -> None:
+        subjects = {str(mail(kind=kind, language=each)["Subject"]) for each in LANGUAGES}
+        assert len(subjects) == len(LANGUAGES)
+        assert all(subjects)
+
+    @pytest.mark.parametrize(
+        ("seconds", "language", "said"),
+        [(7 * 86400, "en", "7 days"), (86400, "en", "24 hours"), (3600, "en", "60 minutes"),
+         (89, "en", "1 minute"), (9000, "en", "150 minutes"), (604800, "de", "7 Tage"),
+         (86400, "hi", "24 घंटे"), (60, "de", "1 Minute")],
+    )  # fmt: skip
+    def test_how_long_a_link_lives_is_said_in_words(
+        self, seconds: int, language: str, said: str
+    ) -> None:
+        assert duration(seconds).in_language(language) == said
 
 
 class TestInjection:
@@ -153,9 +175,11 @@ class TestInjection:
         assert "username ada Bcc: eve@example.com Hi with" in part(message, "plain")
 
     @pytest.mark.parametrize("kind", KINDS)
-    @pytest.mark.parametrize("name", ["username", "device", "sender", "organisation"])
-    def test_no_kind_of_mail_lets_a_name_in_between(self, kind: str, name: str) -> None:
-        message = mail(kind=kind, **{name: "x\r\nBcc: eve@example.com\r\n\r\n<b>Hi</b>"})
+    @pytest.mark.parametrize("language", LANGUAGES)
+    def test_no_kind_of_mail_lets_a_name_in_between(self, kind: str, language: str) -> None:
+        hostile = "x\r\nBcc: eve@example.com\r\n\r\n<b>Hi</b>"
+        names = ("username", "device", "sender", "organisation")
+        message = mail(kind=kind, language=language, **dict.fromkeys(names, hostile))
         assert {header.lower() for header in message} == HEADERS
         assert message["To"] == "ada@example.com"
         assert not any(line.startswith("Bcc") for line in part(message, "plain").splitlines())

@@ -56,6 +56,8 @@ def use_a_session(visitor: Visitor) -> None:
     get_me(visitor.http, pair["access_token"] + "x")
     visitor.http.get("/api/auth/me?token=" + pair["access_token"], headers=mine)
     visitor.http.get("/api/auth/me", headers={"Authorization": f"Basic {visitor.password}"})
+    for language in ("de", pair["access_token"], None):
+        visitor.http.patch("/api/auth/me", json={"language": language}, headers=mine)
     visitor.http.get("/api/auth/me/activity", headers=mine)
     visitor.http.get("/api/auth/me/activity?cursor=" + pair["refresh_token"], headers=mine)
     sessions = visitor.http.get("/api/auth/sessions", headers=mine).json()["items"]

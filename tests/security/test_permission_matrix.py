@@ -57,6 +57,7 @@ OPERATIONS: dict[str, str | tuple[str, ...]] = {
     "get_health": PUBLIC,
     "get_readiness": PUBLIC,
     "get_me": ACCOUNT,
+    "update_me": ACCOUNT,
     "list_my_activity": ACCOUNT,
     "list_sessions": ACCOUNT,
     "delete_session": ACCOUNT,

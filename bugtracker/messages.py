@@ -1,0 +1,121 @@
+"""Texts for people: English where they are made, in another language where they are shown.
+
+``_("Project {key} is archived.", key=…)`` makes a :class:`Message`. It *is* the English text, so
+that logs and comparisons have a plain string, and it remembers what it was made of, so that
+:func:`translated` can say the same in another language. docs/localisation.md has the rules.
+
+The catalogues are ``locale/<language>/LC_MESSAGES/bugtracker.po``. They are read as they are, once
+in a process: there is nothing to compile, and so nothing to forget.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from gettext import GNUTranslations
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+LANGUAGES = ("en", "hi", "de")
+SOURCE = "en"
+"""The language of the messages in the code."""
+DOMAIN = "bugtracker"
+CATALOGUES = Path(__file__).parent / "locale"
+
+Values = Mapping[str, Any]
+
+
+class Message(str):
+    """An English text for people that can be said in every language. Its values may be messages."""
+
+    __slots__ = ("_msgid", "_plural", "_values")
+
+    _msgid: str
+    _plural: str | None
+    _values: Values
+
+    def __new__(
+        cls, msgid: str, values: Values | None = None, plural: str | None = None
+    ) -> "Message":
+        """Use :func:`_` and :func:`ngettext`: only what stands in them gets into the catalogues."""
+        values = values or {}
+        chosen = msgid if plural is None or values["n"] == 1 else plural
+        message = super().__new__(cls, chosen.format(**values))
+        message._msgid, message._plural, message._values = msgid, plural, values
+        return message
+
+    def in_language(self, language: str) -> str:
+        """The text in one of LANGUAGES; in English where a translation is missing."""
+        if language == SOURCE:
+            return str(self)
+        catalogue = _catalogue(language)
+        if self._plural is None:
+            found = catalogue.gettext(self._msgid)
+        else:
+            found = catalogue.ngettext(self._msgid, self._plural, self._values["n"])
+        shown = {name: translated(value, language) for name, value in self._values.items()}
+        return found.format(**shown)
+
+
+class _Listed(Message):
+    """Some texts with commas between them."""
+
+    __slots__ = ("_parts",)
+
+    _parts: tuple[str, ...]
+
+    def __new__(cls, parts: Iterable[str]) -> "_Listed":
+        parts = tuple(parts)
+        message = str.__new__(cls, ", ".join(parts))
+        message._parts = parts
+        return message
+
+    def in_language(self, language: str) -> str:
+        return ", ".join(translated(part, language) for part in self._parts)
+
+
+def _(msgid: str, /, **values: Any) -> Message:
+    """A message. ``msgid`` must be written out here: the catalogues are made from the source."""
+    return Message(msgid, values)
+
+
+def ngettext(one: str, many: str, /, n: int, **values: Any) -> Message:
+    """A message with the number ``{n}`` in it, in the form that the number needs."""
+    return Message(one, {"n": n, **values}, many)
+
+
+def listed(parts: Iterable[str]) -> Message:
+    """``a, b, c``."""
+    return _Listed(parts)
+
+
+def one_of(words: Iterable[str]) -> Message:
+    """``a, b or c``."""
+    *most, last = words
+    return _("{most} or {last}", most=listed(most), last=last) if most else listed([last])
+
+
+def translated(text: Any, language: str) -> Any:
+    """A message in the language; anything else as it is."""
+    return text.in_language(language) if isinstance(text, Message) else text
+
+
+def load_catalogues() -> None:
+    """Reads all of them now: it takes a sixth of a second, which no request should have to wait."""
+    for language in LANGUAGES:
+        if language != SOURCE:
+            _catalogue(language)
+
+
+@cache
+def _catalogue(language: str) -> GNUTranslations:
+    """The translations of a language, as the standard library looks them up."""
+    # Slow to import, and most commands speak English only.
+    from babel.messages.mofile import write_mo
+    from babel.messages.pofile import read_po
+
+    with (CATALOGUES / language / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as file:
+        catalogue = read_po(file, locale=language)
+    compiled = BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return GNUTranslations(compiled)
