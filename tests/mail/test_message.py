@@ -28,6 +28,7 @@ VALUES = {
     "time": "2026-11-20 14:31 UTC",
     "sender": "ada",
     "organisation": "Analytical Engines",
+    "person": "grace",
     "role": "developer",
 }
 LOCALES = sorted(directory.name for directory in TEMPLATES.iterdir())
@@ -151,7 +152,7 @@ class TestInjection:
         assert "username ada Bcc: eve@example.com Hi with" in part(message, "plain")
 
     @pytest.mark.parametrize("kind", KINDS)
-    @pytest.mark.parametrize("name", ["username", "device", "sender", "organisation"])
+    @pytest.mark.parametrize("name", ["username", "device", "sender", "organisation", "person"])
     def test_no_kind_of_mail_lets_a_name_in_between(self, kind: str, name: str) -> None:
         message = mail(kind=kind, **{name: "x\r\nBcc: eve@example.com\r\n\r\n<b>Hi</b>"})
         assert {header.lower() for header in message} == HEADERS
