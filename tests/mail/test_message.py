@@ -27,6 +27,7 @@ VALUES = {
     "time": "2026-11-20 14:31 UTC",
     "sender": "ada",
     "organisation": "Analytical Engines",
+    "person": "grace",
     "role": "developer",
     "description": "Chat room of the watch",
     "reason": "failing",
@@ -178,7 +179,7 @@ class TestInjection:
     @pytest.mark.parametrize("language", LANGUAGES)
     def test_no_kind_of_mail_lets_a_name_in_between(self, kind: str, language: str) -> None:
         hostile = "x\r\nBcc: eve@example.com\r\n\r\n<b>Hi</b>"
-        names = ("username", "device", "sender", "organisation")
+        names = ("username", "device", "sender", "organisation", "person")
         message = mail(kind=kind, language=language, **dict.fromkeys(names, hostile))
         assert {header.lower() for header in message} == HEADERS
         assert message["To"] == "ada@example.com"
