@@ -4,7 +4,8 @@ import textwrap
 
 import pytest
 
-from tools.mutants import ROOT, TESTS, chosen, explained
+from tools.mutant_tests import TESTS
+from tools.mutants import ROOT, chosen, explained
 from tools.mutating import mutants_of
 
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -18,98 +19,32 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bugtracker.embedded import embedded_postgres
+from tools.mutant_tests import SECURITY, TESTS
 from tools.mutating import Mutant, mutants_of
 
 ROOT = Path(__file__).resolve().parent.parent
 REMEMBERED = ROOT / ".mutants.jsonl"
 EXPLAINED = ROOT / "docs" / "security" / "mutants.md"
-SECONDS_EACH = 300
-"""A mutant that makes the tests hang this long is noticed."""
+SECONDS_OF_SILENCE = 300
+"""A process that says nothing for so long hangs."""
+SECONDS_IN_ALL = 900
+"""A mutant that makes a fresh process take so long is noticed."""
 LEFT_OUT = (".git", ".venv", ".tools", ".local", ".mypy_cache", ".ruff_cache", "__pycache__")
 
-SECURITY, SERVICES = "bugtracker/security/", "bugtracker/services/"
-LOGIN = ("handlers/test_auth_login.py", "handlers/test_auth_sessions.py")
-FACTOR = ("handlers/test_two_factor_login.py", "handlers/test_two_factor.py")
-TESTS: dict[str, tuple[str, ...]] = {
-    f"{SECURITY}tokens.py": ("security/test_tokens.py",),
-    f"{SECURITY}secrets.py": ("test_secrets.py", "security/test_passwords.py"),
-    f"{SECURITY}passwords.py": ("security/test_passwords.py", "handlers/test_auth_login.py"),
-    f"{SECURITY}common_passwords.py": (
-        "security/test_common_passwords.py",
-        "security/test_passwords.py",
-    ),
-    f"{SECURITY}keys.py": ("security/test_tokens.py", "cli/test_keys.py", "proofs/test_keys.py"),
-    f"{SECURITY}authentication.py": (
-        "handlers/test_auth_sessions.py",
-        "security/test_tokens.py",
-        "handlers/test_projects.py",
-    ),
-    f"{SECURITY}permissions.py": (
-        "handlers/test_archiving.py",
-        "handlers/test_assigning.py",
-        "handlers/test_comments.py",
-        "security/test_permission_matrix.py",
-    ),
-    f"{SECURITY}principal.py": (),
-    f"{SECURITY}totp.py": ("security/test_totp.py", "handlers/test_two_factor_login.py"),
-    f"{SECURITY}envelope.py": ("security/test_envelope.py", "test_secrets.py"),
-    f"{SECURITY}one_time_tokens.py": (
-        "handlers/test_magic_link.py",
-        "handlers/test_two_factor_login.py",
-        "handlers/test_passwords.py",
-        "handlers/test_auth_registration.py",
-        "handlers/test_auth_resend.py",
-    ),
-    f"{SECURITY}api_keys.py": ("security/test_api_keys.py", "handlers/test_api_keys.py"),
-    f"{SECURITY}scoping.py": (
-        "handlers/test_comments.py",
-        "handlers/test_issues.py",
-        "handlers/test_archiving.py",
-        "test_tenancy.py",
-        "test_locking.py",
-        "test_concurrency.py",
-        "security/test_permission_matrix.py",
-    ),
-    f"{SERVICES}attempts.py": (
-        "security/test_lockout.py",
-        "security/test_enumeration.py",
-        "handlers/test_auth_activity.py",
-        "proofs/test_lockout.py",
-    ),
-    f"{SERVICES}credentials.py": (*LOGIN, "handlers/test_passwords.py", "proofs/test_passwords.py"),
-    f"{SERVICES}logins.py": (
-        *LOGIN,
-        "handlers/test_magic_link.py",
-        "handlers/test_two_factor_login.py",
-        "proofs/test_second_factor.py",
-        "proofs/test_passwords.py",
-    ),
-    f"{SERVICES}second_factor.py": (*FACTOR, "proofs/test_second_factor.py"),
-    f"{SERVICES}two_factor.py": (*FACTOR, "proofs/test_second_factor.py"),
-    f"{SERVICES}reauthentication.py": (
-        "handlers/test_passwords.py",
-        *FACTOR,
-        "proofs/test_second_factor.py",
-        "proofs/test_passwords.py",
-    ),
-    f"{SERVICES}members.py": ("handlers/test_members.py", "security/test_member_races.py"),
-    f"{SERVICES}sessions.py": (*LOGIN, "handlers/test_sessions.py", "proofs/test_sessions.py"),
-    f"{SERVICES}revocation.py": (
-        "handlers/test_sessions.py",
-        "handlers/test_auth_sessions.py",
-        "handlers/test_passwords.py",
-        "proofs/test_sessions.py",
-    ),
-}
-"""The tests that have to notice, the quickest to do so first. A module of bugtracker/security
-without a row stops the run."""
+
+class Verdict(NamedTuple):
+    """What became of a mutant."""
+
+    mutant: Mutant
+    noticed_by: str | None
 
 
 @dataclass(frozen=True)
@@ -119,29 +54,101 @@ class Bench:
     tree: Path
     shared: Path
 
-    def notices(self, path: str, source: str) -> bool:
-        """Whether a test fails with this source in the place of the module's."""
+    def verdicts(self, path: str, mutants: list[Mutant], wanted: list[int]) -> Iterator[Verdict]:
+        """Of each wanted mutant whether a test notices. SystemExit when one fails without any."""
+        again: list[tuple[int, list[str]]] = []
+        left = list(wanted)
+        while left:
+            before = len(left)
+            for answer in self._answers(path, left):
+                if test := answer.get("broken"):
+                    raise SystemExit(f"without any mutant fails {test}")
+                left.remove(answer["index"])
+                if answer["outcome"] == "killed":
+                    yield Verdict(mutants[answer["index"]], answer["by"])
+                else:
+                    again.append((answer["index"], answer["tests"]))
+            if len(left) == before:
+                raise SystemExit(f"the tests of {path} cannot be run")
+        for index, tests in again:
+            noticed = self._notices(path, mutants[index].source, tests)
+            yield Verdict(mutants[index], "a fresh process" if noticed else None)
+
+    def _answers(self, path: str, wanted: list[int]) -> Iterator[dict[str, Any]]:
+        """What one process says, until it ends; of the mutant that was its end, that it was."""
+        reading, writing = os.pipe()
+        job = json.dumps({"path": path, "wanted": wanted, "answers": writing})
+        command = self._command("-p", "tools.trying", "--tb=no", *self._tests(path))
+        process = subprocess.Popen(  # noqa: S603 - our own tests
+            command,
+            cwd=self.tree,
+            env={**self._surroundings(), "MUTANTS_JOB": job},
+            pass_fds=[writing],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        os.close(writing)
+        begun: int | None = None
+        try:
+            with open(reading, "rb", buffering=0) as pipe:
+                for answer in _lines(pipe):
+                    begun = answer.get("begun")
+                    if begun is None:
+                        yield answer
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if begun is not None:
+            yield {"index": begun, "outcome": "ended", "tests": []}
+
+    def _notices(self, path: str, source: str, tests: list[str]) -> bool:
+        """Whether one of the tests, or of all of the module's, fails in a process of its own with
+        this source in the place of the module's."""
         file = self.tree / path
         original = file.read_text()
         file.write_text(source)
         try:
-            return not self.passes(path)
-        finally:
-            file.write_text(original)
-
-    def passes(self, path: str) -> bool:
-        """Whether the module's tests all pass."""
-        tests = [f"tests/{name}" for name in TESTS[path]]
-        command = [sys.executable, "-m", "pytest", "-x", "--timeout", "60", *tests]
-        surroundings = {**os.environ, "PYTHONPATH": str(self.tree), "PYTHONDONTWRITEBYTECODE": "1"}
-        surroundings["TEST_SHARED_DIR"] = str(self.shared)
-        try:
             run = subprocess.run(  # noqa: S603 - our own tests
-                command, cwd=self.tree, env=surroundings, capture_output=True, timeout=SECONDS_EACH
+                self._command("-x", *(tests or self._tests(path))),
+                cwd=self.tree,
+                env=self._surroundings(),
+                capture_output=True,
+                timeout=SECONDS_IN_ALL,
             )
         except subprocess.TimeoutExpired:
-            return False
-        return run.returncode == 0
+            return True
+        finally:
+            file.write_text(original)
+        return run.returncode != 0
+
+    @staticmethod
+    def _tests(path: str) -> list[str]:
+        return [f"tests/{name}" for name in TESTS[path]]
+
+    @staticmethod
+    def _command(*arguments: str) -> list[str]:
+        return [sys.executable, "-m", "pytest", "--timeout", "60", *arguments]
+
+    def _surroundings(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PYTHONPATH": str(self.tree),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "TEST_SHARED_DIR": str(self.shared),
+        }
+
+
+def _lines(pipe: IO[bytes]) -> Iterator[dict[str, Any]]:
+    """The answers in a pipe, until it is closed or silent for too long."""
+    text = b""
+    while select.select([pipe], [], [], SECONDS_OF_SILENCE)[0]:
+        piece = pipe.read(65536)
+        if not piece:
+            return
+        *whole, text = (text + piece).split(b"\n")
+        yield from map(json.loads, whole)
 
 
 @contextmanager
@@ -199,20 +206,16 @@ def try_all(paths: list[str], ends: float) -> tuple[list[Mutant], bool]:
     with bench() as place:
         for path in paths:
             mutants = mutants_of(path, (ROOT / path).read_text())
-            left = [mutant for mutant in mutants if not memory.knows(mutant)]
-            say(f"{path}: {len(mutants)} mutants, {len(mutants) - len(left)} killed before")
-            if left and not place.passes(path):
-                raise SystemExit(f"the tests of {path} fail without any mutant")
-            for number, mutant in enumerate(left, start=1):
-                if time.monotonic() > ends:
-                    return survivors, False
-                noticed = place.notices(path, mutant.source)
-                outcome = "killed" if noticed else "SURVIVED"
-                say(f"  {number}/{len(left)} {outcome} line {mutant.line}: {mutant.key}")
-                if noticed:
+            wanted = [n for n, mutant in enumerate(mutants) if not memory.knows(mutant)]
+            say(f"{path}: {len(mutants)} mutants, {len(mutants) - len(wanted)} killed before")
+            for mutant, noticed_by in place.verdicts(path, mutants, wanted):
+                say(f"  {noticed_by or 'SURVIVED'}: line {mutant.line}: {mutant.key}")
+                if noticed_by:
                     memory.add(mutant)
                 else:
                     survivors.append(mutant)
+                if time.monotonic() > ends:
+                    return survivors, False
     return survivors, True
 
 
