@@ -1,7 +1,7 @@
 """Which tests have to notice the mutants of which module.
 
-Each mutant meets only those of them that call the function it is in, the last to notice first, so a
-list may be generous; it is run once whole.
+A list is run once whole, then each mutant meets only those that call the function it is in, first
+the quick ones that noticed others. So a list may be generous; it begins with what is quick.
 """
 
 SECURITY, SERVICES = "bugtracker/security/", "bugtracker/services/"

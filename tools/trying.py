@@ -25,6 +25,8 @@ from tools.mutating import Mutant, mutants_of, place_of_functions
 
 JOB = "MUTANTS_JOB"
 REACHED = "__reached__"
+QUICK = 1.0
+"""A test of fewer seconds that noticed one mutant is asked first about the next."""
 
 Swap = dict[CodeType, CodeType]
 
@@ -145,8 +147,9 @@ class Trial:
             self._say(index=index, outcome="unsure", tests=names)
             return False
         self._say(index=index, outcome="killed", by=noticed.nodeid)
-        items.remove(noticed)
-        items.insert(0, noticed)
+        if self._seconds[noticed.nodeid] < QUICK:
+            items.remove(noticed)
+            items.insert(0, noticed)
         return True
 
     def _first_failing(self, mutant: Mutant, items: list[pytest.Item]) -> pytest.Item | None:
