@@ -1,10 +1,10 @@
 """A pytest plugin that tries mutants in a process where the server already runs.
 
 The code of a mutant's functions is put into those of the living module, so that a mutant costs the
-tests that meet it and no start. ``tools/mutants.py`` starts it, with the job as JSON in MUTANTS_JOB and
-a pipe for the answers, one JSON line each. What it says of a mutant is checked: a test counts as
-having noticed only when it passes again without the mutant, and survivors, as well as what cannot
-be put into a living module, are tried once more in a fresh process.
+tests that meet it and no start. ``tools/mutants.py`` starts it, with the job as JSON in MUTANTS_JOB
+and a pipe for the answers, one JSON line each. What it says of a mutant is checked: a test counts
+as having noticed only when it passes again without the mutant, and survivors, as well as what
+cannot be put into a living module, are tried once more in a fresh process.
 """
 
 import ast
@@ -25,6 +25,7 @@ from tools.mutating import Mutant, mutants_of, place_of_functions
 
 JOB = "MUTANTS_JOB"
 REACHED = "__reached__"
+TRIES = 3
 QUICK = 1.0
 """A test of fewer seconds that noticed one mutant is asked first about the next."""
 
@@ -110,10 +111,10 @@ class Trial:
         if (broken := self._watch(items)) is not None:
             self._say(broken=broken)
             return
+        mutants = mutants_of(self._path, self._source)
         for index in self._wanted:
-            mutant = mutants_of(self._path, self._source)[index]
             self._say(begun=index)
-            if not self._try(index, mutant, items):
+            if not self._try(index, mutants[index], items):
                 return
 
     def _watch(self, items: list[pytest.Item]) -> str | None:
@@ -132,25 +133,27 @@ class Trial:
 
     def _try(self, index: int, mutant: Mutant, items: list[pytest.Item]) -> bool:
         """False when this process is no longer fit for another."""
-        meeting = [item for item in items if mutant.place in self._reached[item.nodeid]]
-        names = [item.nodeid for item in meeting]
-        try:
-            noticed = self._first_failing(mutant, meeting)
-        except NotSwappable:
-            self._say(index=index, outcome="elsewhere", tests=names)
-            return True
-        if noticed is None:
-            self._say(index=index, outcome="survived", tests=names)
-            return True
-        # Anew, and with nothing that was set up under the mutant.
-        if not self._passes(noticed, None):
-            self._say(index=index, outcome="unsure", tests=names)
-            return False
-        self._say(index=index, outcome="killed", by=noticed.nodeid)
-        if self._seconds[noticed.nodeid] < QUICK:
+        names = [item.nodeid for item in items if mutant.place in self._reached[item.nodeid]]
+        for _ in range(TRIES):
+            meeting = [item for item in items if mutant.place in self._reached[item.nodeid]]
+            try:
+                noticed = self._first_failing(mutant, meeting)
+            except NotSwappable:
+                self._say(index=index, outcome="elsewhere", tests=names)
+                return True
+            if noticed is None:
+                self._say(index=index, outcome="survived", tests=names)
+                return True
             items.remove(noticed)
-            items.insert(0, noticed)
-        return True
+            # Anew, and with nothing that was set up under the mutant.
+            if self._passes(noticed, None):
+                self._say(index=index, outcome="killed", by=noticed.nodeid)
+                at = 0 if self._seconds[noticed.nodeid] < QUICK else len(items)
+                items.insert(at, noticed)
+                return True
+            # Most likely one that cannot be run twice in one database: go on without it.
+        self._say(index=index, outcome="unsure", tests=names)
+        return False
 
     def _first_failing(self, mutant: Mutant, items: list[pytest.Item]) -> pytest.Item | None:
         swap = swap_between(self._path, self._source, mutant.source)
