@@ -226,6 +226,15 @@ def try_all(paths: list[str], ends: float, is_quick: bool) -> tuple[list[Mutant]
     return survivors, True
 
 
+def table(paths: list[str]) -> Iterator[str]:
+    """For docs/security/mutants.md: how many mutants of each module were killed and explained."""
+    memory, known = Memory(REMEMBERED), explained()
+    for path in paths:
+        mutants = mutants_of(path, (ROOT / path).read_text())
+        killed = sum(memory.knows(mutant) for mutant in mutants)
+        yield f"| {path} | {len(mutants)} | {killed} | {sum(m.key in known for m in mutants)} |"
+
+
 def main() -> int:
     """Tries all; returns the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -236,7 +245,11 @@ def main() -> int:
     # So that the copy and the database server go away however the run ends.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     ends = time.monotonic() + arguments.minutes * 60
-    survivors, complete = try_all(chosen(arguments.modules), ends, arguments.quick)
+    paths = chosen(arguments.modules)
+    survivors, complete = try_all(paths, ends, arguments.quick)
+    say(
+        "\n".join(["| module | mutants | killed | explained |", "|---|---|---|---|", *table(paths)])
+    )
     known = explained()
     unexplained = [mutant for mutant in survivors if mutant.key not in known]
     say(f"{len(survivors)} survived, {len(unexplained)} of them unexplained")
