@@ -133,16 +133,17 @@ class Trial:
 
     def _try(self, index: int, mutant: Mutant, items: list[pytest.Item]) -> bool:
         """False when this process is no longer fit for another."""
-        names = [item.nodeid for item in items if mutant.place in self._reached[item.nodeid]]
+        names = [name for name, reached in self._reached.items() if mutant.place in reached]
         for _ in range(TRIES):
-            meeting = [item for item in items if mutant.place in self._reached[item.nodeid]]
+            meeting = [item for item in items if item.nodeid in names]
             try:
                 noticed = self._first_failing(mutant, meeting)
             except NotSwappable:
                 self._say(index=index, outcome="elsewhere", tests=names)
                 return True
             if noticed is None:
-                self._say(index=index, outcome="survived", tests=names)
+                outcome = "survived" if len(meeting) == len(names) else "unsure"
+                self._say(index=index, outcome=outcome, tests=names)
                 return True
             items.remove(noticed)
             # Anew, and with nothing that was set up under the mutant.
