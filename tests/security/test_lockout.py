@@ -69,6 +69,14 @@ class TestLockout:
             fail(person, MOST - 1)
             assert person.login().status_code == 200
 
+    def test_a_success_is_no_help_to_anybody_else(
+        self, runtime: Runtime, person: Newcomer, anonymous: httpx.Client, settings: Settings
+    ) -> None:
+        nobody = newcomer(anonymous, settings)
+        fail(nobody, 2)
+        assert person.login().status_code == 200
+        assert attempts_of(runtime, f"email:{nobody.email}") == 2
+
     def test_address_and_username_in_any_case_share_one_count(self, person: Newcomer) -> None:
         names = [
             {"email": person.email},
