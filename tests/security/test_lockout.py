@@ -199,6 +199,14 @@ class TestEvents:
         (event,) = events_at(runtime, person, "login.failed")
         assert event.org_id is None
 
+    def test_somebody_who_never_came_in_takes_them_along(
+        self, world: World, runtime: Runtime, org: Org, person: Newcomer
+    ) -> None:
+        newly = employee(world, org, person.http, runtime.settings)
+        fail(newly, 1)
+        (event,) = events_at(runtime, newly, "login.failed")
+        assert event.org_id is None
+
     def test_unknown_names_leave_none(
         self, cluster: Cluster, database: str, anonymous: httpx.Client, settings: Settings
     ) -> None:
