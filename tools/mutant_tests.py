@@ -48,6 +48,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "handlers/test_passwords.py",
         "handlers/test_auth_registration.py",
         "handlers/test_auth_resend.py",
+        "proofs/test_second_factor.py",
     ),
     f"{SECURITY}api_keys.py": KEYS,
     f"{SECURITY}scoping.py": (
