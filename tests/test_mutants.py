@@ -1,11 +1,14 @@
 """The script that takes checks out: what it takes out, and that it knows whom to ask."""
 
 import textwrap
+from typing import Any
 
 import pytest
 
-from tools.mutants import ROOT, TESTS, chosen, explained
+from tools.mutant_tests import TESTS
+from tools.mutants import ROOT, chosen, explained
 from tools.mutating import mutants_of
+from tools.trying import REACHED, NotSwappable, swap_between, swapped, watching
 
 
 def changes(source: str) -> set[tuple[str, str]]:
@@ -51,6 +54,39 @@ class TestMutants:
         source = "class A:\n    def f(self):\n        raise E\n"
         (mutant,) = mutants_of("m.py", source)
         assert mutant.key == "m.py A.f: raise E -> pass"
+
+    def test_alike_are_told_apart_by_a_number(self) -> None:
+        source = "def f():\n    if a:\n        return\n    if a:\n        return\n"
+        keys = [mutant.key for mutant in mutants_of("m.py", source)]
+        assert keys == ["m.py f: a -> False", "m.py f: a -> False (no. 2)"]
+
+
+class TestSwapping:
+    """A mutant in a living module, here a made-up one."""
+
+    SOURCE = "class A:\n    def f(self, a):\n        'Doc.'\n        return a == 1\n"
+
+    def living(self, source: str) -> dict[str, Any]:
+        names: dict[str, Any] = {REACHED: set()}
+        exec(compile(source, "/made/up.py", "exec"), names)
+        return names
+
+    def test_holds_within_the_block_for_all_that_lives(self) -> None:
+        thing = self.living(self.SOURCE)["A"]()
+        (mutant,) = mutants_of("up.py", self.SOURCE)
+        with swapped("up.py", swap_between("up.py", self.SOURCE, mutant.source)):
+            assert not thing.f(1)
+        assert thing.f(1)
+
+    def test_tells_which_functions_were_reached(self) -> None:
+        names = self.living(self.SOURCE)
+        with swapped("up.py", swap_between("up.py", self.SOURCE, watching(self.SOURCE))):
+            assert names["A"]().f(1)
+        assert names[REACHED] == {mutant.place for mutant in mutants_of("up.py", self.SOURCE)}
+
+    def test_is_refused_where_code_within_code_goes(self) -> None:
+        with pytest.raises(NotSwappable):
+            swap_between("up.py", "x = lambda: 1\n", "x = 1\n")
 
 
 class TestModules:

@@ -1,8 +1,10 @@
 """Takes each check out of the security code, one at a time, and sees whether a test notices.
 
-``make mutants`` runs all, ``ARGS="keys tokens"`` the modules of those names; ``--minutes 30`` there
-stops in time. What was killed is remembered in ``.mutants.jsonl`` until its module changes, so an
-interrupted run goes on where it was. Exit code 0: every mutant was killed or is explained in
+``make mutants`` runs all, ``ARGS="keys tokens"`` the modules of those names. There ``--minutes 30``
+stops in time, and ``--quick`` believes at once that a mutant lives, also where only a cache hid it.
+
+What was killed is remembered in ``.mutants.jsonl`` until its module changes, so an interrupted run
+goes on where it was. Exit code 0: every mutant was killed or is explained in
 docs/security/mutants.md; 1: some were not; 2: there was no time for all.
 """
 
@@ -11,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -18,103 +21,32 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bugtracker.embedded import embedded_postgres
+from tools.mutant_tests import SECURITY, TESTS
 from tools.mutating import Mutant, mutants_of
 
 ROOT = Path(__file__).resolve().parent.parent
 REMEMBERED = ROOT / ".mutants.jsonl"
 EXPLAINED = ROOT / "docs" / "security" / "mutants.md"
-SECONDS_EACH = 300
-"""A mutant that makes the tests hang this long is noticed."""
+SECONDS_OF_SILENCE = 300
+"""A process that says nothing for so long hangs."""
+SECONDS_IN_ALL = 900
+"""A mutant that makes a fresh process take so long is noticed."""
 LEFT_OUT = (".git", ".venv", ".tools", ".local", ".mypy_cache", ".ruff_cache", "__pycache__")
 
-SECURITY, SERVICES = "bugtracker/security/", "bugtracker/services/"
-LOGIN = ("handlers/test_auth_login.py", "handlers/test_auth_sessions.py")
-FACTOR = ("handlers/test_two_factor_login.py", "handlers/test_two_factor.py")
-TESTS: dict[str, tuple[str, ...]] = {
-    f"{SECURITY}tokens.py": ("security/test_tokens.py",),
-    f"{SECURITY}secrets.py": ("test_secrets.py", "security/test_passwords.py"),
-    f"{SECURITY}passwords.py": ("security/test_passwords.py", "handlers/test_auth_login.py"),
-    f"{SECURITY}common_passwords.py": (
-        "security/test_common_passwords.py",
-        "security/test_passwords.py",
-    ),
-    f"{SECURITY}keys.py": ("security/test_tokens.py", "cli/test_keys.py", "proofs/test_keys.py"),
-    f"{SECURITY}authentication.py": (
-        "handlers/test_auth_sessions.py",
-        "security/test_tokens.py",
-        "handlers/test_projects.py",
-    ),
-    f"{SECURITY}permissions.py": (
-        "handlers/test_archiving.py",
-        "handlers/test_assigning.py",
-        "handlers/test_comments.py",
-        "security/test_permission_matrix.py",
-    ),
-    f"{SECURITY}principal.py": (),
-    f"{SECURITY}totp.py": ("security/test_totp.py", "handlers/test_two_factor_login.py"),
-    f"{SECURITY}envelope.py": ("security/test_envelope.py", "test_secrets.py"),
-    f"{SECURITY}one_time_tokens.py": (
-        "handlers/test_magic_link.py",
-        "handlers/test_two_factor_login.py",
-        "handlers/test_passwords.py",
-        "handlers/test_auth_registration.py",
-        "handlers/test_auth_resend.py",
-    ),
-    f"{SECURITY}api_keys.py": ("security/test_api_keys.py", "handlers/test_api_keys.py"),
-    f"{SECURITY}partners.py": (
-        "security/test_partner_signatures.py",
-        "proofs/test_provisioning.py",
-    ),
-    f"{SECURITY}partner_signatures.py": ("security/test_partner_signatures.py",),
-    f"{SECURITY}scoping.py": (
-        "handlers/test_comments.py",
-        "handlers/test_issues.py",
-        "handlers/test_archiving.py",
-        "test_tenancy.py",
-        "test_locking.py",
-        "test_concurrency.py",
-        "security/test_permission_matrix.py",
-    ),
-    f"{SERVICES}attempts.py": (
-        "security/test_lockout.py",
-        "security/test_enumeration.py",
-        "handlers/test_auth_activity.py",
-        "proofs/test_lockout.py",
-    ),
-    f"{SERVICES}credentials.py": (*LOGIN, "handlers/test_passwords.py", "proofs/test_passwords.py"),
-    f"{SERVICES}logins.py": (
-        *LOGIN,
-        "handlers/test_magic_link.py",
-        "handlers/test_two_factor_login.py",
-        "proofs/test_second_factor.py",
-        "proofs/test_passwords.py",
-    ),
-    f"{SERVICES}second_factor.py": (*FACTOR, "proofs/test_second_factor.py"),
-    f"{SERVICES}two_factor.py": (*FACTOR, "proofs/test_second_factor.py"),
-    f"{SERVICES}reauthentication.py": (
-        "handlers/test_passwords.py",
-        *FACTOR,
-        "proofs/test_second_factor.py",
-        "proofs/test_passwords.py",
-    ),
-    f"{SERVICES}members.py": ("handlers/test_members.py", "security/test_member_races.py"),
-    f"{SERVICES}sessions.py": (*LOGIN, "handlers/test_sessions.py", "proofs/test_sessions.py"),
-    f"{SERVICES}revocation.py": (
-        "handlers/test_sessions.py",
-        "handlers/test_auth_sessions.py",
-        "handlers/test_passwords.py",
-        "proofs/test_sessions.py",
-    ),
-}
-"""The tests that have to notice, the quickest to do so first. A module of bugtracker/security
-without a row stops the run."""
+
+class Verdict(NamedTuple):
+    """What became of a mutant."""
+
+    mutant: Mutant
+    noticed_by: str | None
 
 
 @dataclass(frozen=True)
@@ -123,41 +55,119 @@ class Bench:
 
     tree: Path
     shared: Path
+    is_quick: bool
+    """Whether survivors are believed without a fresh process."""
 
-    def notices(self, path: str, source: str) -> bool:
-        """Whether a test fails with this source in the place of the module's."""
+    def verdicts(self, path: str, mutants: list[Mutant], wanted: list[int]) -> Iterator[Verdict]:
+        """Of each wanted mutant whether a test notices. SystemExit when one fails without any."""
+        again: list[tuple[int, list[str]]] = []
+        left = list(wanted)
+        while left:
+            before = len(left)
+            for answer in self._answers(path, left):
+                if test := answer.get("broken"):
+                    raise SystemExit(f"without any mutant fails {test}")
+                left.remove(answer["index"])
+                if answer["outcome"] == "killed":
+                    yield Verdict(mutants[answer["index"]], answer["by"])
+                elif answer["outcome"] == "survived" and self.is_quick:
+                    yield Verdict(mutants[answer["index"]], None)
+                else:
+                    again.append((answer["index"], answer["tests"]))
+            if len(left) == before:
+                raise SystemExit(f"the tests of {path} cannot be run")
+        for index, tests in again:
+            noticed = self._notices(path, mutants[index].source, tests)
+            yield Verdict(mutants[index], "a fresh process" if noticed else None)
+
+    def _answers(self, path: str, wanted: list[int]) -> Iterator[dict[str, Any]]:
+        """What one process says, until it ends; of the mutant that was its end, that it was."""
+        reading, writing = os.pipe()
+        job = json.dumps({"path": path, "wanted": wanted, "answers": writing})
+        # What a failed test leaves open must not fail the next one, by a warning.
+        calm = ("-p", "no:unraisableexception", "-p", "no:threadexception", "--tb=no")
+        command = self._command("-p", "tools.trying", *calm, *self._tests(path))
+        process = subprocess.Popen(  # noqa: S603 - our own tests
+            command,
+            cwd=self.tree,
+            env={**self._surroundings(), "MUTANTS_JOB": job},
+            pass_fds=[writing],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        os.close(writing)
+        begun: int | None = None
+        try:
+            with open(reading, "rb", buffering=0) as pipe:
+                for answer in _lines(pipe):
+                    begun = answer.get("begun")
+                    if begun is None:
+                        yield answer
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if begun is not None:
+            yield {"index": begun, "outcome": "ended", "tests": []}
+
+    def _notices(self, path: str, source: str, tests: list[str]) -> bool:
+        """Whether one of the tests, or of all of the module's, fails in a process of its own with
+        this source in the place of the module's."""
         file = self.tree / path
         original = file.read_text()
         file.write_text(source)
         try:
-            return not self.passes(path)
-        finally:
-            file.write_text(original)
-
-    def passes(self, path: str) -> bool:
-        """Whether the module's tests all pass."""
-        tests = [f"tests/{name}" for name in TESTS[path]]
-        command = [sys.executable, "-m", "pytest", "-x", "--timeout", "60", *tests]
-        surroundings = {**os.environ, "PYTHONPATH": str(self.tree), "PYTHONDONTWRITEBYTECODE": "1"}
-        surroundings["TEST_SHARED_DIR"] = str(self.shared)
-        try:
             run = subprocess.run(  # noqa: S603 - our own tests
-                command, cwd=self.tree, env=surroundings, capture_output=True, timeout=SECONDS_EACH
+                self._command("-x", *(tests or self._tests(path))),
+                cwd=self.tree,
+                env=self._surroundings(),
+                capture_output=True,
+                timeout=SECONDS_IN_ALL,
             )
         except subprocess.TimeoutExpired:
-            return False
-        return run.returncode == 0
+            return True
+        finally:
+            file.write_text(original)
+        return run.returncode != 0
+
+    @staticmethod
+    def _tests(path: str) -> list[str]:
+        return [f"tests/{name}" for name in TESTS[path]]
+
+    @staticmethod
+    def _command(*arguments: str) -> list[str]:
+        return [sys.executable, "-m", "pytest", "--timeout", "60", *arguments]
+
+    def _surroundings(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PYTHONPATH": str(self.tree),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "TEST_SHARED_DIR": str(self.shared),
+        }
+
+
+def _lines(pipe: IO[bytes]) -> Iterator[dict[str, Any]]:
+    """The answers in a pipe, until it is closed or silent for too long."""
+    text = b""
+    while select.select([pipe], [], [], SECONDS_OF_SILENCE)[0]:
+        piece = pipe.read(65536)
+        if not piece:
+            return
+        *whole, text = (text + piece).split(b"\n")
+        yield from map(json.loads, whole)
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
+def bench(is_quick: bool) -> Iterator[Bench]:
     """The copy, until the block is left."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as name:
         tree, shared = Path(name) / "tree", Path(name) / "shared"
         shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*LEFT_OUT))
         shared.mkdir()
         with embedded_postgres(shared / "postgres", durable=False):
-            yield Bench(tree, shared)
+            yield Bench(tree, shared, is_quick)
 
 
 class Memory:
@@ -187,38 +197,44 @@ def explained() -> set[str]:
 
 
 def chosen(names: list[str]) -> list[str]:
-    """The modules of these names, all for none. SystemExit for a module without a row."""
+    """The modules of these names, all for none. SystemExit where one has no row."""
     modules = {f"{SECURITY}{file.name}" for file in (ROOT / SECURITY).glob("[!_]*.py")}
     if missing := sorted(modules - set(TESTS)):
         raise SystemExit(f"name the tests of {', '.join(missing)} in tools/mutants.py")
-    return [path for path in TESTS if not names or Path(path).stem in names]
+    paths = {Path(path).stem: path for path in TESTS}
+    return [paths[name] for name in names or paths]
 
 
 def say(text: str) -> None:
     print(text, flush=True)
 
 
-def try_all(paths: list[str], ends: float) -> tuple[list[Mutant], bool]:
+def try_all(paths: list[str], ends: float, is_quick: bool) -> tuple[list[Mutant], bool]:
     """The survivors, and whether there was time for all."""
     memory, survivors = Memory(REMEMBERED), []
-    with bench() as place:
+    with bench(is_quick) as place:
         for path in paths:
             mutants = mutants_of(path, (ROOT / path).read_text())
-            left = [mutant for mutant in mutants if not memory.knows(mutant)]
-            say(f"{path}: {len(mutants)} mutants, {len(mutants) - len(left)} killed before")
-            if left and not place.passes(path):
-                raise SystemExit(f"the tests of {path} fail without any mutant")
-            for number, mutant in enumerate(left, start=1):
-                if time.monotonic() > ends:
-                    return survivors, False
-                noticed = place.notices(path, mutant.source)
-                outcome = "killed" if noticed else "SURVIVED"
-                say(f"  {number}/{len(left)} {outcome} line {mutant.line}: {mutant.key}")
-                if noticed:
+            wanted = [n for n, mutant in enumerate(mutants) if not memory.knows(mutant)]
+            say(f"{path}: {len(mutants)} mutants, {len(mutants) - len(wanted)} killed before")
+            for mutant, noticed_by in place.verdicts(path, mutants, wanted):
+                say(f"  {noticed_by or 'SURVIVED'}: line {mutant.line}: {mutant.key}")
+                if noticed_by:
                     memory.add(mutant)
                 else:
                     survivors.append(mutant)
+                if time.monotonic() > ends:
+                    return survivors, False
     return survivors, True
+
+
+def table(paths: list[str]) -> Iterator[str]:
+    """For docs/security/mutants.md: how many mutants of each module were killed and explained."""
+    memory, known = Memory(REMEMBERED), explained()
+    for path in paths:
+        mutants = mutants_of(path, (ROOT / path).read_text())
+        killed = sum(memory.knows(mutant) for mutant in mutants)
+        yield f"| {path} | {len(mutants)} | {killed} | {sum(m.key in known for m in mutants)} |"
 
 
 def main() -> int:
@@ -226,11 +242,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("modules", nargs="*", help="such as tokens; default all")
     parser.add_argument("--minutes", type=float, default=600)
+    parser.add_argument("--quick", action="store_true", help="try no survivor once more afresh")
     arguments = parser.parse_args()
     # So that the copy and the database server go away however the run ends.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     ends = time.monotonic() + arguments.minutes * 60
-    survivors, complete = try_all(chosen(arguments.modules), ends)
+    paths = chosen(arguments.modules)
+    survivors, complete = try_all(paths, ends, arguments.quick)
+    say(
+        "\n".join(["| module | mutants | killed | explained |", "|---|---|---|---|", *table(paths)])
+    )
     known = explained()
     unexplained = [mutant for mutant in survivors if mutant.key not in known]
     say(f"{len(survivors)} survived, {len(unexplained)} of them unexplained")

@@ -1,8 +1,9 @@
 """The mutants of a Python source: each is the source with one check taken out or turned round."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 OPPOSITE: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE,
@@ -25,11 +26,14 @@ class Mutant:
     before: str
     after: str
     source: str
+    number: int = 1
+    """Of those that are otherwise called alike."""
 
     @property
     def key(self) -> str:
         """Its name, the same wherever the lines move to."""
-        return f"{self.path} {self.place}: {self.before} -> {self.after}"
+        name = f"{self.path} {self.place}: {self.before} -> {self.after}"
+        return name if self.number == 1 else f"{name} (no. {self.number})"
 
 
 def mutants_of(path: str, source: str) -> list[Mutant]:
@@ -49,26 +53,48 @@ def mutants_of(path: str, source: str) -> list[Mutant]:
                 _replaced(source, target, text),
             )
             found.setdefault(f"{mutant.line} {mutant.key}", mutant)
-    return sorted(found.values(), key=lambda mutant: mutant.line)
+    return _numbered(sorted(found.values(), key=lambda mutant: mutant.line))
+
+
+def _numbered(mutants: list[Mutant]) -> list[Mutant]:
+    seen: Counter[str] = Counter()
+    numbered = []
+    for mutant in mutants:
+        seen[mutant.key] += 1
+        numbered.append(replace(mutant, number=seen[mutant.key]))
+    return numbered
 
 
 def _short(text: str) -> str:
     return " ".join(text.split())[:160]
 
 
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def place_of_functions(tree: ast.AST) -> Iterator[tuple[str, Function]]:
+    """All functions with their names, such as ``Class.function``."""
+    for name, node in _named(tree):
+        if isinstance(node, Function):
+            yield name, node
+
+
+def _named(tree: ast.AST, outer: str = "") -> Iterator[tuple[str, Function | ast.ClassDef]]:
+    """Functions and classes with their names, the outer before the inner."""
+    for child in ast.iter_child_nodes(tree):
+        name = outer
+        if isinstance(child, Function | ast.ClassDef):
+            name = f"{outer}.{child.name}" if outer else child.name
+            yield name, child
+        yield from _named(child, name)
+
+
 def _places(tree: ast.Module) -> dict[int, str]:
     """The innermost function or class of each line."""
     places: dict[int, str] = {}
-
-    def visit(node: ast.AST, names: tuple[str, ...]) -> None:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names = (*names, node.name)
-            for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
-                places[line] = ".".join(names)
-        for child in ast.iter_child_nodes(node):
-            visit(child, names)
-
-    visit(tree, ())
+    for name, node in _named(tree):
+        lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        places.update(dict.fromkeys(lines, name))
     return places
 
 

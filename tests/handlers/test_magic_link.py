@@ -132,6 +132,12 @@ class TestLoginByMagicLink:
         refused(follow(person, first), 422, "magic_link_invalid")
         assert follow(person, second).status_code == 200
 
+    def test_a_mail_with_a_link_of_another_kind_leaves_it(self, person: Newcomer) -> None:
+        token = linked(person)
+        person.http.post("/api/auth/password/forgot", json={"email": person.email})
+        person.mail(2)
+        assert follow(person, token).status_code == 200
+
     def test_a_changed_password_makes_it_worthless(
         self, runtime: Runtime, person: Newcomer
     ) -> None:

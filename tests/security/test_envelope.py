@@ -92,6 +92,12 @@ class TestKeys:
         assert not any(secret in message for secret in (MASTER, OLD, NEW))
         assert refusal.value.__cause__ is None
 
+    def test_none_is_called_missing_where_none_is(self) -> None:
+        of_no_version = b"\x02" + bytes(40)
+        for sealed in (KEYRING.encrypt(b"seed", "there"), of_no_version):
+            with pytest.raises(ValueError, match="damaged, moved, or made with another"):
+                KEYRING.decrypt(sealed, "here")
+
     def test_other_keys_change_neither_signatures_nor_hashes(self) -> None:
         alone = Keyring(MASTER)
         for keyring in (KEYRING, Keyring(MASTER, [OLD])):

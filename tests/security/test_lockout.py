@@ -69,6 +69,14 @@ class TestLockout:
             fail(person, MOST - 1)
             assert person.login().status_code == 200
 
+    def test_a_success_is_no_help_to_anybody_else(
+        self, runtime: Runtime, person: Newcomer, anonymous: httpx.Client, settings: Settings
+    ) -> None:
+        nobody = newcomer(anonymous, settings)
+        fail(nobody, 2)
+        assert person.login().status_code == 200
+        assert attempts_of(runtime, f"email:{nobody.email}") == 2
+
     def test_address_and_username_in_any_case_share_one_count(self, person: Newcomer) -> None:
         names = [
             {"email": person.email},
@@ -189,6 +197,14 @@ class TestEvents:
         fail(person, 1)
         assert events_of(runtime, org, "login.failed") == []
         (event,) = events_at(runtime, person, "login.failed")
+        assert event.org_id is None
+
+    def test_somebody_who_never_came_in_takes_them_along(
+        self, world: World, runtime: Runtime, org: Org, person: Newcomer
+    ) -> None:
+        newly = employee(world, org, person.http, runtime.settings)
+        fail(newly, 1)
+        (event,) = events_at(runtime, newly, "login.failed")
         assert event.org_id is None
 
     def test_unknown_names_leave_none(

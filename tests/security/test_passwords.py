@@ -121,6 +121,11 @@ class TestPolicy:
         POLICY.require_strong("quayquay77Q", username="ada", email="a@example.com")
         POLICY.require_strong("quay quay quay quay", username="ada", email="a@example.com")
 
+    @pytest.mark.parametrize("password", ["xAdaLove-1843", "Sea!COUNTESS7"])
+    def test_refuses_the_username_and_the_address(self, password: str) -> None:
+        with pytest.raises(PasswordTooWeak, match="must not contain the username"):
+            POLICY.require_strong(password, username="adaLove", email="Countess@example.com")
+
     def test_a_very_short_username_is_no_reason(self) -> None:
         POLICY.require_strong("Boat-House-7", username="bo", email="bo@example.com")
 

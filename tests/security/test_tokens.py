@@ -284,6 +284,16 @@ class TestRotation:
         assert verify_access_token(fresh, runtime.settings, token) is None
         assert old.kid not in [jwk["kid"] for jwk in fresh.published()]
 
+    def test_a_key_whose_time_ends_after_it_was_read_is_worth_nothing(
+        self, runtime: Runtime
+    ) -> None:
+        token = issue_access_token(runtime.keys, runtime.settings, CLAIMS, utc_now())
+        reader = KeyStore(runtime.db, runtime.keyring)
+        key = reader.signing()
+        assert verify_access_token(reader, runtime.settings, token) == CLAIMS
+        reader._keys[key.kid] = replace(key, retired_at=utc_now() - KEEP_RETIRED)
+        assert verify_access_token(reader, runtime.settings, token) is None
+
     def test_another_master_key_opens_nothing(self, runtime: Runtime, good: str) -> None:
         wrong = KeyStore(runtime.db, Keyring("another secret of more than 32 characters"))
         with pytest.raises(ValueError, match="BUGTRACKER_SECRET_KEY"):
