@@ -19,7 +19,8 @@ import structlog
 
 from bugtracker import __version__
 from bugtracker.clock import utc_now
-from bugtracker.webhooks.addresses import is_public
+from bugtracker.errors import WebhookUrlNotAllowed
+from bugtracker.webhooks.addresses import check_url, is_public
 
 MAX_RESPONSE_BYTES = 65_536
 DRAIN_SECONDS = 2.0
@@ -121,6 +122,7 @@ class Sender:
         self, *, timeout: float, allow_local: bool, resolve: Resolve | None = None
     ) -> None:
         self._timeout = timeout
+        self._allow_local = allow_local
         self._network = CheckedNetwork(resolve or SystemResolver(), allow_local=allow_local)
         # Reading the certificates of all authorities takes a while: once.
         self._tls = ssl.create_default_context()
@@ -129,6 +131,8 @@ class Sender:
         """One attempt. Whatever goes wrong is in the outcome."""
         answer: Outcome | None = None
         try:
+            # Again: it may have been written down under other settings.
+            check_url(url, allow_local=self._allow_local)
             async with (
                 asyncio.timeout(self._timeout) as limit,
                 self._connection() as connection,
@@ -186,6 +190,7 @@ def _retry_after(response: httpcore.Response) -> float | None:
 
 
 REASONS: tuple[tuple[type[BaseException], str], ...] = (
+    (WebhookUrlNotAllowed, "url_not_allowed"),
     (AddressNotAllowed, "address_not_allowed"),
     (NameNotResolved, "name_not_resolved"),
     (TimeoutError, "timeout"),

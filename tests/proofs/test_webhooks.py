@@ -34,7 +34,7 @@ from tests.world import Caller, Json, Org, World
 pytestmark = pytest.mark.timeout(0 if SIZE.full else 400)
 
 WRITERS = 4
-PATIENCE = 120
+PATIENCE = 300
 METADATA = "http://169.254.169.254/latest/meta-data/"
 
 

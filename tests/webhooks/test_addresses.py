@@ -62,6 +62,8 @@ class Names:
 
 
 def post(names: Names, port: int, *, allow_local: bool = False, scheme: str = "http") -> Outcome:
+    """One attempt; what is not for development is by TLS."""
+    scheme = scheme if allow_local else "https"
     sender = Sender(timeout=1.0, allow_local=allow_local, resolve=names)
     return asyncio.run(sender.post(f"{scheme}://hooks.example.com:{port}/hook", {}, b"{}"))
 
@@ -117,12 +119,19 @@ class TestSending:
         sender = Sender(timeout=1.0, allow_local=False, resolve=names)
 
         async def twice() -> list[Outcome]:
-            url = f"http://hooks.example.com:{receiver.port}/"
+            url = f"https://hooks.example.com:{receiver.port}/"
             return [await sender.post(url, {}, b"{}") for _ in range(2)]
 
         outcomes = asyncio.run(twice())
         assert [each.error for each in outcomes] == ["address_not_allowed"] * 2
         assert (names.asked, receiver.messages) == (2, [])
+
+    def test_checks_the_url_anew_too(self, receiver: Receiver) -> None:
+        """One that was written down when development was allowed goes nowhere in production."""
+        names = Names(["1.1.1.1"])
+        sender = Sender(timeout=1.0, allow_local=False, resolve=names)
+        outcome = asyncio.run(sender.post(receiver.url, {}, b"{}"))
+        assert (outcome, names.asked) == (Outcome(error="url_not_allowed"), 0)
 
     def test_follows_no_redirect(self, receiver: Receiver) -> None:
         target = f"http://127.0.0.1:{receiver.port}/elsewhere"
