@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from bugtracker.runtime import Runtime
+from tests.partners import create_partner, wanted
 from tests.recorder import recorded
 from tests.world import Json, Org
 
@@ -161,3 +162,21 @@ class TestWriting:
             response = request(org, *things)
         assert response.is_success, response.text
         assert len(statements) == expected, [sql[:60] for sql, _ in statements]
+
+
+class TestPartners:
+    def test_take_few_statements(self, runtime: Runtime, anonymous: httpx.Client) -> None:
+        partner, body = create_partner(runtime, anonymous), wanted()
+        counts = []
+        for request in (
+            # tenant, claim, steps, savepoint around the job (two), status
+            lambda: partner.provision(body),
+            # tenant, claim, comparison, status
+            lambda: partner.provision(body),
+            # tenant, status with its steps
+            lambda: partner.status(body["reference"]),
+        ):
+            with recorded(runtime.db.engine) as statements:
+                assert request().is_success
+            counts.append(len(statements))
+        assert counts == [6, 4, 2]

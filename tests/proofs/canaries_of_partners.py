@@ -1,18 +1,22 @@
 """What a partner system does, well and badly."""
 
 import json
-import os
-import subprocess
 from dataclasses import replace
+from datetime import timedelta
 
-from tests.partners import URL, Partner, wanted
-from tests.processes import COMMAND
+from pydantic import SecretStr
+
+from bugtracker.app import create_runtime
+from bugtracker.runtime import Runtime
+from bugtracker.settings import Settings
+from tests.partners import URL, Partner, create_partner, rotate_key, wanted
 from tests.proofs.visitor import Step, Visitor, bearer
 
 
 def provision(visitor: Visitor) -> None:
     """An organisation, whose owner comes."""
-    first = command(visitor, "create", "Canary Partners")
+    runtime = operator(visitor)
+    first = kept(visitor, create_partner(runtime, visitor.http))
     owner = visitor.companion(f"owner-of-{visitor.email}")
     body = wanted(owner={"email": owner.email})
     made = first.ended(body)
@@ -23,24 +27,24 @@ def provision(visitor: Visitor) -> None:
     token = owner.mailed("accept-invitation")
     details = {"username": owner.username, "password": owner.password}
     assert owner.post("/api/invitations/accept", token=token, **details).status_code == 200
-    second = command(visitor, "rotate", first.name)
+    second = kept(visitor, rotate_key(runtime, first, timedelta(hours=1)))
+    runtime.db.close()
     for partner in (first, second):
         err(partner, body["reference"])
 
 
-def command(visitor: Visitor, name: str, partner: str) -> Partner:
-    """What ``bugtracker partners`` shows, remembered as a whole and without what is shown of it."""
-    done = subprocess.run(
-        [*COMMAND, "partners", name, partner],
-        env={**os.environ, **visitor.environment},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    (_, key), (_, secret) = (line.split() for line in done.stdout.splitlines())
-    for canary in (key, key.split("_")[2], key.split("_")[2][:-6], secret):
+def operator(visitor: Visitor) -> Runtime:
+    """What the operator's commands work with."""
+    url, key = (visitor.environment[name] for name in ("DATABASE_URL", "BUGTRACKER_SECRET_KEY"))
+    return create_runtime(Settings(database_url=SecretStr(url), secret_key=SecretStr(key)))
+
+
+def kept(visitor: Visitor, partner: Partner) -> Partner:
+    """A partner whose key and secret are remembered, the key also without what is shown of it."""
+    middle = partner.key.split("_")[2]
+    for canary in (partner.key, middle, middle[:-6], partner.secret):
         visitor.keep("partner key", canary)
-    return Partner(partner, key, secret, visitor.http)
+    return partner
 
 
 def err(partner: Partner, reference: str) -> None:
