@@ -64,7 +64,7 @@ class Names:
 def post(names: Names, port: int, *, allow_local: bool = False, scheme: str = "http") -> Outcome:
     """One attempt; what is not for development is by TLS."""
     scheme = scheme if allow_local else "https"
-    sender = Sender(timeout=1.0, allow_local=allow_local, resolve=names)
+    sender = Sender(timeout=10.0, allow_local=allow_local, resolve=names)
     return asyncio.run(sender.post(f"{scheme}://hooks.example.com:{port}/hook", {}, b"{}"))
 
 
@@ -116,7 +116,7 @@ class TestSending:
     def test_checks_anew_each_time(self, receiver: Receiver) -> None:
         """A name that flips from a public address to a private one is caught at the next try."""
         names = Names(["192.88.99.1"], ["127.0.0.1"])
-        sender = Sender(timeout=1.0, allow_local=False, resolve=names)
+        sender = Sender(timeout=10.0, allow_local=False, resolve=names)
 
         async def twice() -> list[Outcome]:
             url = f"https://hooks.example.com:{receiver.port}/"
@@ -129,7 +129,7 @@ class TestSending:
     def test_checks_the_url_anew_too(self, receiver: Receiver) -> None:
         """One that was written down when development was allowed goes nowhere in production."""
         names = Names(["1.1.1.1"])
-        sender = Sender(timeout=1.0, allow_local=False, resolve=names)
+        sender = Sender(timeout=10.0, allow_local=False, resolve=names)
         outcome = asyncio.run(sender.post(receiver.url, {}, b"{}"))
         assert (outcome, names.asked) == (Outcome(error="url_not_allowed"), 0)
 
