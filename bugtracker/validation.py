@@ -226,7 +226,7 @@ def _sentence(kind: Any, keyword: str) -> tuple[str, Message]:
     if keyword == "type":
         return keyword, _("must be {types}", types=one_of(kind.types))
     if keyword == "enum":
-        options = listed(str(option) for option in kind.options)
+        options = listed("null" if option is None else str(option) for option in kind.options)
         return keyword, _("must be one of {options}", options=options)
     if keyword == "format":
         return keyword, _("must be a valid {format}", format=kind.format)
