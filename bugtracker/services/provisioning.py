@@ -63,10 +63,13 @@ def begin(session: Session, asked: Asked) -> UUID | None:
 
 
 def defer(queue: Queue, session: Session, saga_id: UUID) -> None:
-    """Queues the job that works on a saga, unless one waits; no two do so at a time."""
-    name = f"provisioning:{saga_id}"
-    alone = Options(lock=name, queueing_lock=name)
-    queue.defer(session, "provisioning.run", alone, provisioning_id=saga_id)
+    """Queues the job that works on a saga, unless one waits.
+
+    Without a ``lock``: the job of a dead worker would hold it, and one that waits for it would
+    keep that job from being queued again. The saga's row is locked in each step anyway.
+    """
+    once = Options(queueing_lock=f"provisioning:{saga_id}")
+    queue.defer(session, "provisioning.run", once, provisioning_id=saga_id)
 
 
 def _fingerprint(ctx: Context) -> bytes:

@@ -15,9 +15,10 @@ from bugtracker.jobs.provisioning import MAX_ATTEMPTS, _advance, _begin, resume,
 from bugtracker.models import Base, Provisioning
 from bugtracker.models.partner import STEPS
 from bugtracker.runtime import Runtime
+from bugtracker.services.provisioning import defer
 from tests.partners import Partner, begun, create_partner, disable, wanted
 
-from .running import execute
+from .running import eventually, execute, working
 
 JOBS = text("SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'provisioning.run'")
 
@@ -154,6 +155,19 @@ class TestResume:
         for _ in range(2):
             resume(runtime)
         assert self._jobs(runtime) == 1
+
+    def test_is_not_kept_from_it_by_the_job_of_a_dead_worker(
+        self, runtime: Runtime, partner: Partner
+    ) -> None:
+        saga_id = begun(runtime, partner.name, wanted())
+        with runtime.db.transaction() as session:
+            defer(runtime.queue, session, saga_id)
+        execute(runtime, "UPDATE procrastinate_jobs SET status = 'doing'")
+        execute(runtime, "UPDATE provisionings SET updated_at = now() - interval '2 minutes'")
+        resume(runtime)
+        assert self._jobs(runtime) == 2
+        with working(runtime):
+            eventually(lambda: saga_of(runtime, saga_id).state == "completed")
 
     def _jobs(self, runtime: Runtime) -> int:
         with runtime.db.read() as connection:

@@ -28,7 +28,6 @@ from bugtracker.services import provisioning
 from bugtracker.settings import Settings
 from tests.jobs import running
 from tests.jobs.running import eventually, working
-from tests.parallel import BLOCKED
 from tests.partners import URL, Partner, begun, create_partner, disable, wanted
 from tests.proofs.crowd import Crowd, statuses
 from tests.proofs.reporting import Report
@@ -37,6 +36,9 @@ from tests.proofs.size import SIZE
 TIMES = SIZE.requests
 AT_ONCE = 4
 """Jobs that a worker works on at a time."""
+
+State = tuple[str, int, int]
+"""A saga's state, its steps that were done, and those that were undone."""
 
 
 @pytest.fixture
@@ -59,7 +61,7 @@ def test_many_identical_requests_make_one_organisation(
     accepted, refused = statuses(answers)[202] + statuses(answers)[200], statuses(answers)[422]
     assert (accepted, refused) == (TIMES // 2, TIMES // 2)
     with crowded.runtime.db.read() as connection:
-        jobs = text("SELECT count(*) FROM procrastinate_jobs WHERE lock = :lock")
+        jobs = text("SELECT count(*) FROM procrastinate_jobs WHERE queueing_lock = :lock")
         saga = text("SELECT id FROM provisionings WHERE reference = :reference")
         (saga_id,) = connection.scalars(saga, {"reference": one["reference"]})
         assert connection.scalar(jobs, {"lock": f"provisioning:{saga_id}"}) == 1
@@ -125,9 +127,11 @@ class Workers:
         aged = "UPDATE jobs.procrastinate_workers SET last_heartbeat = now() - interval '1 hour'"
         self._admin.execute(text(aged))
 
-    def killed_in(self, cluster: Cluster, database: str, steps: dict[UUID, int]) -> None:
-        """Lets a worker do or undo one step of each saga, all but writing that down, and kills it
-        there: what it had done in the step is lost, the steps before it are not."""
+    def killed_in(
+        self, cluster: Cluster, database: str, steps: dict[UUID, int], reached: list[State]
+    ) -> None:
+        """Lets a worker come to one step of each saga, which it can do or undo but not write down,
+        and kills it there: what it had done in the step is lost, the steps before it are not."""
         engine = owner_engine(cluster.admin_url(database))
         hold = text(
             "SELECT FROM provisioning_steps WHERE provisioning_id = :id AND position = :position"
@@ -137,7 +141,8 @@ class Workers:
             for saga_id, position in steps.items():
                 connection.execute(hold, {"id": saga_id, "position": position})
             with self.one():
-                eventually(lambda: self._admin.scalar(BLOCKED) == len(steps), 30)
+                eventually(lambda: [state(self._admin, s) for s in steps] == reached, 60)
+        assert [state(self._admin, saga_id) for saga_id in steps] == reached
         engine.dispose()
 
 
@@ -162,8 +167,7 @@ def queued(stage: Runtime, partner: Partner, count: int) -> list[UUID]:
     return sagas
 
 
-def state(admin: Connection, saga_id: UUID) -> tuple[str, int, int]:
-    """State, steps that were done, and those that were undone."""
+def state(admin: Connection, saga_id: UUID) -> State:
     query = text(
         "SELECT state, count(s.finished_at), count(s.undone_at) FROM provisionings p"
         " JOIN provisioning_steps s ON s.provisioning_id = p.id WHERE p.id = :id GROUP BY p.id"
@@ -216,11 +220,11 @@ def test_killed_after_each_step_leaves_a_whole_organisation(
     partner = create_partner(stage, nowhere, "Acme")
     *sagas, last = queued(stage, partner, len(STEPS))
     begin = time.monotonic()
-    workers.killed_in(cluster, own_database, {saga: n for n, saga in enumerate(sagas, start=1)})
-    assert [state(admin, saga) for saga in sagas] == [("running", n, 0) for n in range(AT_ONCE)]
+    steps = {saga: n for n, saga in enumerate(sagas, start=1)}
+    reached: list[State] = [("running", n, 0) for n in range(AT_ONCE)]
+    workers.killed_in(cluster, own_database, steps, reached)
     assert nobody_sees_any(admin)
-    workers.killed_in(cluster, own_database, {last: len(STEPS)})
-    assert state(admin, last) == ("running", AT_ONCE, 0)
+    workers.killed_in(cluster, own_database, {last: len(STEPS)}, [("running", AT_ONCE, 0)])
     with working(stage):
         ended(admin, [*sagas, last])
         eventually(lambda: len(list((tmp_path / "mail").glob("*.eml"))) == len(STEPS))
@@ -244,10 +248,8 @@ def test_killed_while_undoing_leaves_nothing(
         assert all(_advance(stage, saga) for _ in range(AT_ONCE))
     disable(stage, partner)
     places = dict(zip(sagas, range(AT_ONCE, 0, -1), strict=True))
-    workers.killed_in(cluster, own_database, places)
-    assert [state(admin, saga) for saga in sagas] == [
-        ("compensating", AT_ONCE, AT_ONCE - place) for place in places.values()
-    ]
+    reached: list[State] = [("compensating", AT_ONCE, AT_ONCE - place) for place in places.values()]
+    workers.killed_in(cluster, own_database, places, reached)
     with working(stage):
         ended(admin, sagas)
     for saga in sagas:
