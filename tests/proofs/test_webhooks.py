@@ -162,6 +162,8 @@ class TestLoss:
 
 def _events(scene: Scene) -> set[str]:
     statement = select(Event.id).where(Event.action == "comment.created")
+    # Connections of before the database was stopped are dead.
+    scene.world.runtime.db.close()
     with scene.world.runtime.db.transaction(org_id=scene.org.id) as session:
         return {str(each) for each in session.scalars(statement)}
 
