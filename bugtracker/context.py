@@ -105,7 +105,7 @@ class Context:
     def partner_id(self) -> UUID:
         """The partner that signed the request; 401 where none did."""
         if self.partner is None:
-            raise AuthenticationRequired("This is for partner systems.")
+            raise AuthenticationRequired(_("This is for partner systems."))
         return self.partner.id
 
 

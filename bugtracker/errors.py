@@ -59,7 +59,11 @@ class TwoFactorInvalid(AppError):
 class PartnerCredentialsInvalid(AppError):
     """Whatever is wrong: key, timestamp, nonce or signature. The log says which."""
 
-    status, code, title = 401, "partner_credentials_invalid", "The request is not signed as agreed"
+    status, code, title = (
+        401,
+        "partner_credentials_invalid",
+        _("The request is not signed as agreed"),
+    )
 
 
 class RefreshTokenInvalid(AppError):
@@ -164,15 +168,15 @@ class UserLinked(AppError):
 
 
 class UserErased(AppError):
-    status, code, title = 409, "user_erased", "This person was erased"
+    status, code, title = 409, "user_erased", _("This person was erased")
 
 
 class DeletionRequested(AppError):
-    status, code, title = 409, "deletion_requested", "The deletion is requested already"
+    status, code, title = 409, "deletion_requested", _("The deletion is requested already")
 
 
 class DeletionDecided(AppError):
-    status, code, title = 409, "deletion_decided", "The request was decided already"
+    status, code, title = 409, "deletion_decided", _("The request was decided already")
 
 
 class UsernameTaken(AppError):
@@ -196,19 +200,23 @@ class ApiKeyNotActive(AppError):
 
 
 class ExportNotReady(AppError):
-    status, code, title = 409, "export_not_ready", "The export is still being made"
+    status, code, title = 409, "export_not_ready", _("The export is still being made")
 
 
 class ProvisioningNotCompleted(AppError):
-    status, code, title = 409, "provisioning_not_completed", "The organisation is not whole (yet)"
+    status, code, title = (
+        409,
+        "provisioning_not_completed",
+        _("The organisation is not whole (yet)"),
+    )
 
 
 class WebhookLimitReached(AppError):
-    status, code, title = 409, "webhook_limit_reached", "There are too many webhooks"
+    status, code, title = 409, "webhook_limit_reached", _("There are too many webhooks")
 
 
 class WebhookNotActive(AppError):
-    status, code, title = 409, "webhook_not_active", "The webhook is paused or suspended"
+    status, code, title = 409, "webhook_not_active", _("The webhook is paused or suspended")
 
 
 class IdempotencyKeyInUse(AppError):
@@ -223,7 +231,7 @@ class RequestTimeout(AppError):
 
 
 class ExportGone(AppError):
-    status, code, title = 410, "export_gone", "There is nothing to download any more"
+    status, code, title = 410, "export_gone", _("There is nothing to download any more")
 
 
 class PreconditionFailed(AppError):
@@ -267,7 +275,7 @@ class ApiKeyScopeNotHeld(AppError):
 
 
 class WebhookUrlNotAllowed(AppError):
-    status, code, title = 422, "webhook_url_not_allowed", "Nothing can be sent to this URL"
+    status, code, title = 422, "webhook_url_not_allowed", _("Nothing can be sent to this URL")
 
 
 class ContentInvalid(AppError):
@@ -318,7 +326,7 @@ class ProvisioningReferenceReused(AppError):
     status, code, title = (
         422,
         "provisioning_reference_reused",
-        "The reference belongs to another request",
+        _("The reference belongs to another request"),
     )
 
 

@@ -99,6 +99,11 @@ def translated(text: Any, language: str) -> Any:
     return text.in_language(language) if isinstance(text, Message) else text
 
 
+def recalled(text: str) -> Message:
+    """A message without values again, of its English text, as which it was stored."""
+    return Message(text.replace("{", "{{").replace("}", "}}"))
+
+
 def load_catalogues() -> None:
     """Reads all of them now: it takes a sixth of a second, which no request should have to wait."""
     for language in LANGUAGES:

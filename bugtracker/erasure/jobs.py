@@ -15,6 +15,7 @@ from bugtracker.erasure.rows import Person, erase_reasons, erase_rows
 from bugtracker.jobs.queue import Options
 from bugtracker.jobs.retry import is_permanent
 from bugtracker.mail import farewells
+from bugtracker.messages import SOURCE
 from bugtracker.models import Account, DeletionRequest, Organisation
 from bugtracker.runtime import Runtime
 from bugtracker.services.events import Origin, Resource, append
@@ -30,14 +31,16 @@ WAITING = text("SELECT org_id, id FROM waiting_deletions(:before)")
 log = structlog.get_logger()
 
 
-def announce_deletion(runtime: Runtime, org_id: str, request_id: str) -> None:
+def announce_deletion(
+    runtime: Runtime, org_id: str, request_id: str, language: str = SOURCE
+) -> None:
     """Mails the person that they are about to be erased, while there is an address; then queues
     it."""
     request = _approved(runtime, UUID(org_id), UUID(request_id))
     if request is None:
         return
     with _patient(request.decided_at):
-        farewells.deletion_approved(runtime, request)
+        farewells.deletion_approved(runtime, request, language)
     with runtime.db.transaction(org_id=request.org_id) as session:
         ids = {"org_id": request.org_id, "request_id": request.id}
         options = Options(lock=f"deletion:{request.id}", queueing_lock=f"erase:{request.id}")
@@ -105,14 +108,14 @@ def _finish(session: Session, person: Person, request_id: UUID) -> None:
     session.scalar(select(func.erase_account(person.user_id)))
 
 
-def announce_account_deletion(runtime: Runtime, account_id: str) -> None:
+def announce_account_deletion(runtime: Runtime, account_id: str, language: str = SOURCE) -> None:
     """Mails whoever deleted their account; then queues the erasure."""
     with runtime.db.transaction() as session:
         account = session.get(Account, UUID(account_id))
         if account is None or account.erasing_since is None:
             return
     with _patient(account.erasing_since):
-        farewells.account_deleted(runtime, account)
+        farewells.account_deleted(runtime, account, language)
     with runtime.db.transaction() as session:
         options = Options(lock=f"erase:{account_id}", queueing_lock=f"erase:{account_id}")
         runtime.queue.defer(session, "account.erase", options, account_id=account_id)

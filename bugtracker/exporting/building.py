@@ -19,6 +19,7 @@ from bugtracker.exporting.contents import Subject
 from bugtracker.exporting.storage import ChunkWriter, Place
 from bugtracker.importing.bulk import lift_timeouts
 from bugtracker.jobs.retry import is_permanent
+from bugtracker.messages import SOURCE
 from bugtracker.models import Export, Member, Organisation
 from bugtracker.runtime import Runtime
 from bugtracker.services import background_jobs
@@ -41,14 +42,15 @@ class Cancelled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be made, for whom."""
+    """What is to be made, for whom, and the language of the request behind it."""
 
     place: Place
     job: Begun
     with_account: bool
+    language: str
 
 
-def build(runtime: Runtime, org_id: str, export_id: str) -> None:
+def build(runtime: Runtime, org_id: str, export_id: str, language: str = SOURCE) -> None:
     """Makes the archive and has its owner told. Nothing for one that is made, or was given up."""
     place = Place(UUID(org_id), UUID(export_id))
     with runtime.db.transaction(org_id=place.org_id, pooled=False) as session:
@@ -57,7 +59,7 @@ def build(runtime: Runtime, org_id: str, export_id: str) -> None:
         if job is None:
             return
         try:
-            _make(runtime, session, Order(place, job, with_account))
+            _make(runtime, session, Order(place, job, with_account, language))
         except Cancelled:
             session.rollback()
             log.info("export_cancelled", export=export_id)
@@ -129,8 +131,14 @@ def _make(runtime: Runtime, session: Session, order: Order) -> None:
         manifest = _manifest(source, order, subject)
         archive.write(writer, source, files, manifest, now, progress)
     writer.finish()
-    if not endings.ready(runtime, session, place, writer, total):
+    if not endings.ready(session, place, writer, total, runtime.settings.export_seconds):
         raise Cancelled
+    _tell(runtime, session, order)
+
+
+def _tell(runtime: Runtime, session: Session, order: Order) -> None:
+    ids = {"org_id": order.place.org_id, "export_id": order.place.export_id}
+    runtime.queue.defer(session, "mail.export_ready", language=order.language, **ids)
 
 
 def _manifest(source: Session, order: Order, subject: Subject) -> archive.Json:

@@ -23,25 +23,21 @@ DUE = text("SELECT org_id, id FROM due_exports()")
 log = structlog.get_logger()
 
 
-def ready(
-    runtime: Runtime, session: Session, place: Place, written: ChunkWriter, total: int
-) -> bool:
-    """Ends the job well, in the transaction that has the pieces, and has a mail sent. False when
-    somebody ended it before."""
+def ready(session: Session, place: Place, written: ChunkWriter, total: int, lifetime: int) -> bool:
+    """Ends the job well, in the transaction that has the pieces; they live for so many seconds.
+    False when somebody ended it before."""
     now = utc_now()
     if not background_jobs.succeed(session, place.org_id, place.export_id, total, now):
         return False
     session.execute(
         _update(place).values(
             ready_at=now,
-            expires_at=now + timedelta(seconds=runtime.settings.export_seconds),
+            expires_at=now + timedelta(seconds=lifetime),
             size_bytes=written.size,
             chunk_count=written.count,
         )
     )
     _record(session, "export.ready", place, now)
-    ids = {"org_id": place.org_id, "export_id": place.export_id}
-    runtime.queue.defer(session, "mail.export_ready", **ids)
     return True
 
 

@@ -22,7 +22,7 @@ def get_provisioning(ctx: Context, reference: str) -> Reply:
     """GET /api/provisioning/orgs/{reference}"""
     rows = ctx.session.execute(queries.one(ctx, reference)).all()
     if not rows:
-        raise not_found("provisioning", "of yours")
+        raise not_found("provisioning")
     return Reply(serializers.provisioning(rows))
 
 

@@ -66,7 +66,7 @@ def get_webhook_delivery(ctx: Context, webhook_id: str, event_id: str) -> Reply:
     """GET /api/webhooks/{webhook_id}/deliveries/{event_id}"""
     row = ctx.session.execute(queries.delivery(ctx, webhook_id, event_id)).one_or_none()
     if row is None:
-        raise not_found("delivery", "of this webhook")
+        raise not_found("delivery")
     attempts = ctx.session.execute(queries.attempts(ctx, webhook_id, event_id))
     return Reply(serializers.delivery_with_attempts(row, attempts))
 

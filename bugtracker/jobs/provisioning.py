@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from bugtracker.clock import utc_now
 from bugtracker.db import enter_tenant
 from bugtracker.errors import AppError
+from bugtracker.messages import _
 from bugtracker.models import Partner, Provisioning, ProvisioningStep
 from bugtracker.models.partner import UNFINISHED
 from bugtracker.runtime import Runtime
@@ -55,7 +56,7 @@ def _begin(runtime: Runtime, saga_id: UUID) -> None:
         if saga.state == "pending":
             saga.state = "running"
         if saga.state == "running" and saga.attempts >= MAX_ATTEMPTS:
-            saga.fail("provisioning_failed", "It could not be done; try again later.")
+            saga.fail("provisioning_failed", _("It could not be done; try again later."))
             log.error("provisioning_given_up", provisioning=str(saga_id))
         saga.attempts += 1
         saga.updated_at = utc_now()
@@ -87,7 +88,7 @@ def _do(runtime: Runtime, session: Session, saga: Provisioning) -> None:
     """The first step that is not done."""
     now, partner = utc_now(), session.get_one(Partner, saga.partner_id)
     if partner.disabled_at is not None:
-        saga.fail("partner_disabled", "The partner was disabled meanwhile.")
+        saga.fail("partner_disabled", _("The partner was disabled meanwhile."))
         return
     step = next(step for step in _steps(session, saga) if step.finished_at is None)
     enter_tenant(session, saga.organisation_id)

@@ -7,18 +7,17 @@ import structlog
 from sqlalchemy import and_, select
 
 from bugtracker.clock import utc_now
-from bugtracker.mail.message import compose
+from bugtracker.mail.message import compose, duration, language_for
 from bugtracker.mail.sending import send_mail
+from bugtracker.messages import SOURCE
 from bugtracker.models import Account, BackgroundJob, Export, Organisation
 from bugtracker.queries.people import PEOPLE, is_person
 from bugtracker.runtime import Runtime
 
 log = structlog.get_logger()
 
-HOUR = 3600
 
-
-def export_ready(runtime: Runtime, org_id: str, export_id: str) -> None:
+def export_ready(runtime: Runtime, org_id: str, export_id: str, language: str = SOURCE) -> None:
     """Nothing for an archive that was downloaded or is gone, or an account that was disabled."""
     made = and_(BackgroundJob.org_id == Export.org_id, BackgroundJob.id == Export.id)
     with runtime.db.transaction(org_id=UUID(org_id)) as session:
@@ -26,6 +25,7 @@ def export_ready(runtime: Runtime, org_id: str, export_id: str) -> None:
             select(
                 Account.email,
                 Account.username,
+                Account.language,
                 Organisation.name.label("organisation"),
                 PEOPLE.c.username.label("person"),
             )
@@ -48,12 +48,17 @@ def export_ready(runtime: Runtime, org_id: str, export_id: str) -> None:
         "username": row.username,
         "organisation": row.organisation,
         "person": row.person,
-        "hours": f"{settings.export_seconds / HOUR:.3g}",
+        "lifetime": duration(settings.export_seconds),
         "endpoint": f"{settings.base_url}/api/exports/{export_id}/download",
         "base_url": settings.base_url,
     }
     message = compose(
-        "export_ready", sender=settings.mail_from, recipient=row.email, now=utc_now(), values=values
+        "export_ready",
+        sender=settings.mail_from,
+        recipient=row.email,
+        now=utc_now(),
+        values=values,
+        language=language_for(row.language, language),
     )
     send_mail(settings, message)
     log.info("mail_sent", kind="export_ready", export=export_id)

@@ -6,28 +6,31 @@ import structlog
 from sqlalchemy import select
 
 from bugtracker.clock import utc_now
-from bugtracker.mail.message import compose
+from bugtracker.mail.message import compose, language_for
 from bugtracker.mail.sending import send_mail
+from bugtracker.messages import SOURCE
 from bugtracker.models import Account, DeletionRequest, Organisation
 from bugtracker.runtime import Runtime
 
 log = structlog.get_logger()
 
 
-def deletion_refused(runtime: Runtime, org_id: str, request_id: str) -> None:
+def deletion_refused(
+    runtime: Runtime, org_id: str, request_id: str, language: str = SOURCE
+) -> None:
     """Mails the person why their request was refused. Nothing for one that was not."""
     with runtime.db.transaction(org_id=UUID(org_id)) as session:
         request = session.get(DeletionRequest, (UUID(org_id), UUID(request_id)))
     if request is not None and request.state == "refused":
-        _decided(runtime, "deletion_refused", request)
+        _decided(runtime, "deletion_refused", request, language)
 
 
-def deletion_approved(runtime: Runtime, request: DeletionRequest) -> None:
+def deletion_approved(runtime: Runtime, request: DeletionRequest, language: str) -> None:
     """Mails the person that they are about to be erased, and why."""
-    _decided(runtime, "deletion_approved", request)
+    _decided(runtime, "deletion_approved", request, language)
 
 
-def _decided(runtime: Runtime, kind: str, request: DeletionRequest) -> None:
+def _decided(runtime: Runtime, kind: str, request: DeletionRequest, asked: str) -> None:
     """Nothing for somebody without an account: there is no address."""
     with runtime.db.transaction(org_id=request.org_id) as session:
         account = session.get(Account, request.user_id)
@@ -36,15 +39,18 @@ def _decided(runtime: Runtime, kind: str, request: DeletionRequest) -> None:
         ).one()
     if account is not None:
         values = {"organisation": organisation, "reason": request.reason or ""}
-        _send(runtime, kind, account, values)
+        _send(runtime, kind, account, values, asked)
 
 
-def account_deleted(runtime: Runtime, account: Account) -> None:
+def account_deleted(runtime: Runtime, account: Account, language: str) -> None:
     """Mails whoever deleted their account that it is closed."""
-    _send(runtime, "account_deleted", account, {})
+    _send(runtime, "account_deleted", account, {}, language)
 
 
-def _send(runtime: Runtime, kind: str, account: Account, values: dict[str, str]) -> None:
+def _send(
+    runtime: Runtime, kind: str, account: Account, values: dict[str, str], asked: str
+) -> None:
+    """In the language that the account has set, else in the one it was asked for in."""
     settings = runtime.settings
     message = compose(
         kind,
@@ -52,6 +58,7 @@ def _send(runtime: Runtime, kind: str, account: Account, values: dict[str, str])
         recipient=account.email,
         now=utc_now(),
         values={"username": account.username, "base_url": settings.base_url, **values},
+        language=language_for(account.language, asked),
     )
     send_mail(settings, message)
     log.info("mail_sent", kind=kind, account=str(account.id))

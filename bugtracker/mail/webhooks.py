@@ -8,15 +8,18 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from bugtracker.clock import utc_now
-from bugtracker.mail.message import compose
+from bugtracker.mail.message import compose, language_for
 from bugtracker.mail.sending import send_mail
+from bugtracker.messages import SOURCE
 from bugtracker.models import Account, Organisation, Webhook
 from bugtracker.runtime import Runtime
 
 log = structlog.get_logger()
 
 
-def webhook_suspended(runtime: Runtime, org_id: str, webhook_id: str, account_id: str) -> None:
+def webhook_suspended(
+    runtime: Runtime, org_id: str, webhook_id: str, account_id: str, language: str = SOURCE
+) -> None:
     """Mails one admin. Nothing when it goes on already, or the account has ended."""
     with runtime.db.transaction(org_id=UUID(org_id)) as session:
         webhook = _suspended(session, UUID(org_id), UUID(webhook_id))
@@ -40,6 +43,7 @@ def webhook_suspended(runtime: Runtime, org_id: str, webhook_id: str, account_id
         recipient=account.email,
         now=utc_now(),
         values=values,
+        language=language_for(account.language, language),
     )
     send_mail(settings, message)
     log.info("mail_sent", kind="webhook_suspended", account=account_id)

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, LargeBinary, SmallInteger, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from bugtracker.messages import Message
 from bugtracker.models.base import Base, words_of
 
 ProvisioningState = Literal["pending", "running", "completed", "compensating", "failed"]
@@ -98,9 +99,10 @@ class Provisioning(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
-    def fail(self, code: str, detail: str) -> None:
+    def fail(self, code: str, detail: Message) -> None:
         """Has what was done so far undone, and says why."""
-        self.state, self.failure_code, self.failure_detail = "compensating", code, detail
+        self.state = "compensating"
+        self.failure_code, self.failure_detail = code, str(detail)
 
 
 class ProvisioningStep(Base):

@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from bugtracker.clock import utc_now
 from bugtracker.errors import PartnerCredentialsInvalid
+from bugtracker.messages import _
 from bugtracker.models import Partner, PartnerKey, PartnerNonce
 from bugtracker.models.partner import partner_secret_place
 from bugtracker.runtime import Runtime
@@ -128,8 +129,10 @@ def _refused(
         who["partner_id"] = str(row.partner_id)
     log.warning("partner_refused", reason=reason, **who)
     return PartnerCredentialsInvalid(
-        "Send the headers Bugtracker-Key, -Timestamp, -Nonce and -Signature as the description of"
-        " the scheme says: a key that is in use, the present time, a nonce that was never used,"
-        " and the signature of exactly this request.",
+        _(
+            "Send the headers Bugtracker-Key, -Timestamp, -Nonce and -Signature as the description"
+            " of the scheme says: a key that is in use, the present time, a nonce that was never"
+            " used, and the signature of exactly this request."
+        ),
         headers={"WWW-Authenticate": CHALLENGE},
     )

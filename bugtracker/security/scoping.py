@@ -21,24 +21,36 @@ ISSUE_KEY = re.compile(r"([A-Za-z][A-Za-z0-9]{1,9})-([1-9][0-9]{0,8})")
 Kind = Literal[
     "API key",
     "comment",
+    "deletion request",
+    "delivery",
+    "export",
     "invitation",
     "issue",
+    "job",
     "member",
     "organisation",
     "project",
+    "provisioning",
     "session",
     "user",
+    "webhook",
 ]
 MISSING: dict[Kind, Message] = {
     "API key": _("There is no such API key in this organisation."),
     "comment": _("There is no such comment in this organisation."),
+    "deletion request": _("There is no such deletion request in this organisation."),
+    "delivery": _("There is no such delivery of this webhook."),
+    "export": _("There is no such export among yours."),
     "invitation": _("There is no such invitation in this organisation."),
     "issue": _("There is no such issue in this organisation."),
+    "job": _("There is no such job in this organisation."),
     "member": _("There is no such member in this organisation."),
     "organisation": _("There is no such organisation among yours."),
     "project": _("There is no such project in this organisation."),
+    "provisioning": _("There is no such provisioning of yours."),
     "session": _("There is no such session of yours."),
     "user": _("There is no such user in this organisation."),
+    "webhook": _("There is no such webhook in this organisation."),
 }
 """Whole sentences: the words of a language depend on each other."""
 

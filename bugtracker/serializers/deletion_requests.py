@@ -2,11 +2,15 @@
 
 from typing import Any
 
+from bugtracker.messages import _
+
 Json = dict[str, Any]
 
 ACCOUNT_DELETION = {
     "status": "deletion_started",
-    "detail": "You are logged out everywhere. We send you a last mail, and erase what names you.",
+    "detail": _(
+        "You are logged out everywhere. We send you a last mail, and erase what names you."
+    ),
 }
 
 

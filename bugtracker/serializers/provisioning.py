@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from bugtracker.messages import recalled
+
 Json = dict[str, Any]
 
 
@@ -10,7 +12,7 @@ def provisioning(rows: Sequence[Any]) -> Json:
     """``Provisioning`` of the contract, of the rows of its steps. The organisation is named once
     it is whole."""
     row = rows[0]
-    failure = {"code": row.failure_code, "detail": row.failure_detail}
+    failure = {"code": row.failure_code, "detail": recalled(row.failure_detail or "")}
     return {
         "reference": row.reference,
         "status": row.state,

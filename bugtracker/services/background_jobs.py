@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from bugtracker.context import Context
 from bugtracker.errors import ServiceUnavailable
 from bugtracker.ids import new_id
+from bugtracker.messages import _
 from bugtracker.models import BackgroundJob
 from bugtracker.models.job import JobState
 
@@ -51,7 +52,7 @@ def start(ctx: Context, kind: str, subject_id: UUID) -> tuple[UUID, bool]:
         "done": 0,
         "created_at": ctx.now,
     }
-    for _ in range(ROUNDS):
+    for _round in range(ROUNDS):
         new = insert(BackgroundJob).values(id=new_id(), **row).on_conflict_do_nothing()
         made = ctx.session.scalar(new.returning(BackgroundJob.id))
         if made is not None:
@@ -59,7 +60,7 @@ def start(ctx: Context, kind: str, subject_id: UUID) -> tuple[UUID, bool]:
         running = ctx.session.scalar(select(BackgroundJob.id).where(*of_caller))
         if running is not None:
             return running, False
-    raise ServiceUnavailable("Try again in a moment.", headers={"Retry-After": "1"})
+    raise ServiceUnavailable(_("Try again in a moment."), headers={"Retry-After": "1"})
 
 
 def _is_unfinished(org_id: UUID, job_id: UUID) -> ColumnElement[bool]:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from bugtracker.context import Context
 from bugtracker.db import enter_tenant
 from bugtracker.errors import OwnerRequired, Violation
+from bugtracker.messages import _
 from bugtracker.models import Account, DeletionRequest, Member, Organisation
 from bugtracker.security.authentication import token_invalid
 from bugtracker.security.scoping import lock_organisation
@@ -45,7 +46,9 @@ def delete_account(ctx: Context) -> None:
     resource = events.Resource("user", account.id, account.version)
     by = events.Origin(ctx.now, None, account.id, account.id, ctx.request_id)
     events.append(ctx.session, by, "user.deleted", resource, {})
-    ctx.runtime.queue.defer(ctx.session, "account.announce", account_id=account.id)
+    ctx.runtime.queue.defer(
+        ctx.session, "account.announce", language=ctx.language, account_id=account.id
+    )
 
 
 def _prove(ctx: Context) -> None:
@@ -91,10 +94,10 @@ def _require_other_owners(places: list[Place]) -> None:
     for place in places:
         _enter(place)
         if members.is_last_owner(place.ctx, place.member):
-            detail = f"{place.organisation.slug} has no other owner"
+            detail = _("{slug} has no other owner", slug=place.organisation.slug)
             alone.append(Violation("owner_required", detail))
     if alone:
-        raise OwnerRequired("Make somebody else an owner first.", errors=alone)
+        raise OwnerRequired(_("Make somebody else an owner first."), errors=alone)
 
 
 def _enter(place: Place) -> None:

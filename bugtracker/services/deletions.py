@@ -16,6 +16,7 @@ from bugtracker.context import Context
 from bugtracker.errors import DeletionDecided, DeletionRequested, PermissionDenied
 from bugtracker.ids import new_id
 from bugtracker.jobs.queue import Options
+from bugtracker.messages import _
 from bugtracker.models import Account, DeletionRequest, Member
 from bugtracker.models.deletion import DeletionState
 from bugtracker.models.organisation import ROLES
@@ -49,7 +50,7 @@ def create(ctx: Context, user_id: UUID) -> UUID:
         .returning(DeletionRequest)
     )
     if created is None:
-        raise DeletionRequested("There is a request for this person that waits, or is at work.")
+        raise DeletionRequested(_("There is a request for this person that waits, or is at work."))
     record(ctx, "deletion.requested", created, {"user_id": (None, user_id)})
     return created.id
 
@@ -119,7 +120,7 @@ def cancel(ctx: Context, request_id: str) -> None:
     request = find(ctx, request_id)
     require_session(ctx.principal)
     if ctx.user_id not in (request.user_id, request.requested_by_id):
-        raise PermissionDenied("Only the person, or whoever asked for it, takes a request back.")
+        raise PermissionDenied(_("Only the person, or whoever asked for it, takes a request back."))
     decided = _decide(ctx, request.id, "cancelled")
     record(ctx, "deletion.cancelled", decided, {"state": ("pending", "cancelled")})
 
@@ -141,7 +142,7 @@ def _decided_on(ctx: Context, request: DeletionRequest) -> Member:
     caller = members.acting(ctx)
     authorise(caller, "privacy.approve", NOBODY)
     if request.user_id == ctx.user_id:
-        raise PermissionDenied("Nobody decides about themselves: cancel it, or ask somebody.")
+        raise PermissionDenied(_("Nobody decides about themselves: cancel it, or ask somebody."))
     member = ctx.session.get_one(
         Member, (ctx.org_id, request.user_id), populate_existing=True, with_for_update=_NOT_KEYS
     )
@@ -156,7 +157,7 @@ _NOT_KEYS = {"key_share": True}
 def _require_second_person(ctx: Context, request: DeletionRequest, person: Member) -> None:
     """There is no way back, so two people want it, wherever there are two who may."""
     if request.requested_by_id == ctx.user_id and _another_may(ctx, person):
-        raise PermissionDenied("Somebody else has to approve what you asked for.")
+        raise PermissionDenied(_("Somebody else has to approve what you asked for."))
 
 
 def _another_may(ctx: Context, person: Member) -> bool:
@@ -200,7 +201,7 @@ def _decide(ctx: Context, request_id: UUID, state: DeletionState) -> DeletionReq
         .execution_options(populate_existing=True)
     )
     if decided is None:
-        raise DeletionDecided("It was approved, refused or cancelled before.")
+        raise DeletionDecided(_("It was approved, refused or cancelled before."))
     return decided
 
 
@@ -216,6 +217,7 @@ def resource(request: DeletionRequest) -> events.Resource:
 
 
 def queue(ctx: Context, task: str, request: DeletionRequest) -> None:
-    """A job about a request."""
+    """A job that mails whom a request is about."""
     ids = {"org_id": request.org_id, "request_id": request.id}
-    ctx.runtime.queue.defer(ctx.session, task, Options(lock=f"deletion:{request.id}"), **ids)
+    options = Options(lock=f"deletion:{request.id}")
+    ctx.runtime.queue.defer(ctx.session, task, options, language=ctx.language, **ids)

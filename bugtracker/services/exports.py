@@ -12,6 +12,7 @@ from bugtracker.context import Context
 from bugtracker.errors import ExportGone, ExportNotReady, UserLinked
 from bugtracker.exporting.endings import KIND, replace_former
 from bugtracker.exporting.storage import Place, take, take_rest
+from bugtracker.messages import _
 from bugtracker.models import BackgroundJob, Export
 from bugtracker.queries import users as users_queries
 from bugtracker.security.authentication import require_session
@@ -44,7 +45,8 @@ def request(ctx: Context, user_id: UUID) -> UUID:
             )
         )
         _record(ctx, "export.requested", job_id, person)
-        ctx.runtime.queue.defer(ctx.session, "export.build", org_id=ctx.org_id, export_id=job_id)
+        ids = {"org_id": ctx.org_id, "export_id": job_id}
+        ctx.runtime.queue.defer(ctx.session, "export.build", language=ctx.language, **ids)
     return job_id
 
 
@@ -57,7 +59,7 @@ def _subject(ctx: Context, user_id: UUID) -> Any:
         authorise(ctx.principal, "privacy.approve", NOBODY)
         authorise_over(ctx.principal, person.role)
     if person.linked_to is not None:
-        raise UserLinked(f"This person is the member {person.linked_to}; export that one.")
+        raise UserLinked(_("This person is the member {id}; export that one.", id=person.linked_to))
     return person
 
 
@@ -89,10 +91,10 @@ def redeem(ctx: Context, export_id: UUID) -> Download:
         )
     ).one_or_none()
     if job is None:
-        raise not_found("export", "among yours")
+        raise not_found("export")
     person = _subject(ctx, job.subject_id)
     if job.finished_at is None:
-        raise ExportNotReady("Look at its job; when that has succeeded, ask again.")
+        raise ExportNotReady(_("Look at its job; when that has succeeded, ask again."))
     place = Place(ctx.org_id, export_id)
     size, chunks = _claim(ctx, place)
     _record(ctx, "export.downloaded", export_id, person)
@@ -118,6 +120,6 @@ def _claim(ctx: Context, place: Place) -> tuple[int, int]:
         .returning(Export.size_bytes, Export.chunk_count)
     ).one_or_none()
     if claimed is None:
-        raise ExportGone("It was downloaded, replaced or has expired. Ask for a new export.")
+        raise ExportGone(_("It was downloaded, replaced or has expired. Ask for a new export."))
     size, chunks = claimed
     return int(size or 0), int(chunks or 0)

@@ -22,6 +22,7 @@ from bugtracker.errors import (
 )
 from bugtracker.ids import new_id
 from bugtracker.jobs.queue import Options, Queue
+from bugtracker.messages import _
 from bugtracker.models import Invitation, Provisioning, ProvisioningStep
 from bugtracker.models.partner import STEPS
 from bugtracker.security.scoping import not_found
@@ -127,11 +128,13 @@ def _require_same(session: Session, asked: Asked) -> None:
         Provisioning.reference == asked.body["reference"],
     )
     if session.scalar(found) != asked.fingerprint:
-        reason = "came with another body before"
+        reason = _("came with another body before")
         violation = Violation("provisioning_reference_reused", reason, pointer="/reference")
         raise ProvisioningReferenceReused(
-            "Repeat the request with the same body, or take a reference of its own for another"
-            " organisation.",
+            _(
+                "Repeat the request with the same body, or take a reference of its own for another"
+                " organisation."
+            ),
             errors=[violation],
         )
 
@@ -145,9 +148,11 @@ def resend_invitation(ctx: Context, reference: str) -> None:
         )
     )
     if saga is None:
-        raise not_found("provisioning", "of yours")
+        raise not_found("provisioning")
     if saga.state != "completed":
-        raise ProvisioningNotCompleted("There is no invitation before the organisation is whole.")
+        raise ProvisioningNotCompleted(
+            _("There is no invitation before the organisation is whole.")
+        )
     enter_tenant(ctx.session, saga.organisation_id)
     by = Origin(ctx.now, saga.organisation_id, actor_id=ctx.partner_id, request_id=ctx.request_id)
     invitation = _open_invitation(ctx.session, by)
@@ -159,6 +164,6 @@ def _open_invitation(session: Session, by: Origin) -> Invitation:
     own = (Invitation.org_id == by.org_id, Invitation.invited_by_id == by.actor_id)
     invitation = session.scalar(select(Invitation).where(*own).with_for_update())
     if invitation is None:
-        raise InvitationClosed("The organisation has seen to it itself.")
+        raise InvitationClosed(_("The organisation has seen to it itself."))
     invitation.require_open()
     return invitation

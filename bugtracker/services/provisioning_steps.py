@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from bugtracker.errors import OrganisationSlugTaken
 from bugtracker.ids import new_id
+from bugtracker.messages import _
 from bugtracker.models import Invitation, Member, OrganisationSettings, Partner, Provisioning
 from bugtracker.models.organisation import DEFAULT_LANGUAGE
 from bugtracker.models.partner import PARTNERS, StepName
@@ -57,7 +58,7 @@ def make_organisation(work: Work) -> None:
     try:
         organisations.found(work.session, slugs, wanted["name"], work.by, org_id)
     except ValueError as error:
-        raise OrganisationSlugTaken("Choose another slug.") from error
+        raise OrganisationSlugTaken(_("Choose another slug.")) from error
     _write_down(work)
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, update
 
 from bugtracker.context import Context
 from bugtracker.errors import RequestInvalid, Violation
+from bugtracker.messages import _
 from bugtracker.models import Event, Webhook, WebhookDelivery
 from bugtracker.security.scoping import not_found
 from bugtracker.services import events
@@ -35,7 +36,7 @@ def replay_delivery(ctx: Context, webhook_id: str, event_id: str) -> None:
     webhook = lock_webhook(ctx, webhook_id)
     this_one = and_(*_of(webhook), WebhookDelivery.event_id == UUID(event_id))
     if ctx.session.scalar(select(WebhookDelivery.event_id).where(this_one)) is None:
-        raise not_found("delivery", "of this webhook")
+        raise not_found("delivery")
     require_active(webhook)
     replayed = update(WebhookDelivery).where(this_one, _is_idle()).values(AGAIN)
     if ctx.session.execute(replayed.returning(WebhookDelivery.event_id)).all():
@@ -85,9 +86,9 @@ def _dead(ctx: Context, webhook: Webhook) -> list[UUID]:
 def _events(ctx: Context, webhook: Webhook) -> list[UUID]:
     """Events that it is subscribed to now, whether or not it was sent them."""
     if not {"created_after", "after_event_id"} & ctx.body.keys():
-        violation = Violation("required", "is required with all", pointer="/created_after")
+        violation = Violation("required", _("is required with all"), pointer="/created_after")
         raise RequestInvalid(
-            "Say where to begin: created_after or after_event_id.", errors=[violation]
+            _("Say where to begin: created_after or after_event_id."), errors=[violation]
         )
     statement = (
         _wanted(webhook)

@@ -14,6 +14,7 @@ from bugtracker.conditional import check_if_match
 from bugtracker.context import Context
 from bugtracker.errors import FilterInvalid, WebhookLimitReached, WebhookNotActive
 from bugtracker.ids import new_id
+from bugtracker.messages import _
 from bugtracker.models import Event, Webhook, WebhookCursor, WebhookDelivery, WebhookSecret
 from bugtracker.models.webhook import secret_place, status_of
 from bugtracker.queries.webhook_filters import FIELDS
@@ -81,8 +82,11 @@ def _require_room(ctx: Context) -> None:
     count = select(func.count()).where(Webhook.org_id == ctx.org_id, Webhook.deleted_at.is_(None))
     if (ctx.session.scalar(count) or 0) >= MOST_WEBHOOKS:
         raise WebhookLimitReached(
-            f"An organisation has {MOST_WEBHOOKS} webhooks at most; delete one, or subscribe one of"
-            " them to more types."
+            _(
+                "An organisation has {limit} webhooks at most; delete one, or subscribe one of them"
+                " to more types.",
+                limit=MOST_WEBHOOKS,
+            )
         )
 
 
@@ -234,4 +238,6 @@ def require_active(webhook: Webhook) -> None:
     """409 unless what is queued now is sent now."""
     status = status_of(webhook.active, webhook.suspended_at)
     if status != "active":
-        raise WebhookNotActive(f"This webhook is {status}; set active to true first.")
+        raise WebhookNotActive(
+            _("This webhook is {status}; set active to true first.", status=status)
+        )

@@ -10,6 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
 from bugtracker.errors import Violation, WebhookUrlNotAllowed
+from bugtracker.messages import Message, _
 
 # What ip_address().is_global lets through although it leads, or may lead, into a private network:
 # the relays of 6to4, a cloud's own services, and all ways to write IPv4 in IPv6.
@@ -49,40 +50,40 @@ def check_url(url: str, *, allow_local: bool) -> None:
     wrong = list(_problems(url, allow_local))
     if wrong:
         raise WebhookUrlNotAllowed(
-            "Deliveries cannot be sent to this URL; see errors.",
+            _("Deliveries cannot be sent to this URL; see errors."),
             errors=[Violation("url", each, pointer="/url") for each in wrong],
         )
 
 
-def _problems(url: str, allow_local: bool) -> Iterator[str]:
+def _problems(url: str, allow_local: bool) -> Iterator[Message]:
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        yield "cannot be read"
+        yield _("cannot be read")
         return
     if parts.scheme != "https" and not (allow_local and parts.scheme == "http"):
-        yield "must begin with https://"
+        yield _("must begin with https://")
     if "@" in parts.netloc:
-        yield "must not hold a username or password"
+        yield _("must not hold a username or password")
     if parts.fragment:
-        yield "must not have a fragment"
+        yield _("must not have a fragment")
     if not allow_local and port is not None and port != 443 and port < LOWEST_PORT:
-        yield f"must be on port 443 or one from {LOWEST_PORT}"
+        yield _("must be on port 443 or one from {lowest}", lowest=LOWEST_PORT)
     yield from _host_problems(parts, allow_local)
 
 
-def _host_problems(parts: SplitResult, allow_local: bool) -> Iterator[str]:
+def _host_problems(parts: SplitResult, allow_local: bool) -> Iterator[Message]:
     host = parts.hostname or ""
     if literal := _literal(host):
         if not allow_local and not is_public(literal):
-            yield "must be at a public address"
+            yield _("must be at a public address")
     elif allow_local and host == "localhost":
         return
     elif not NAME.fullmatch(host):
-        yield "must have a full host name or an address in its usual form"
+        yield _("must have a full host name or an address in its usual form")
     elif not allow_local and LOCAL_NAME.fullmatch(host):
-        yield "must not be at a name for private use"
+        yield _("must not be at a name for private use")
 
 
 def _literal(host: str) -> str | None:

@@ -8,9 +8,11 @@ import pytest
 from bugtracker.jobs.worker import WorkerThread
 from bugtracker.settings import Settings
 from tests.behind import change_account, employee
+from tests.erasure.people import mails_to
 from tests.inviting import URL, token_for
+from tests.jobs.running import eventually
 from tests.registering import Newcomer, newcomer, text_of
-from tests.world import Org, World
+from tests.world import PASSWORD, Caller, Org, World, made
 
 
 def forgot(person: Newcomer, asked: str | None) -> None:
@@ -60,3 +62,48 @@ class TestInvitation:
         assert stranger.mail()["Subject"] == "Sie sind in eine Organisation eingeladen"
         assert known.mail()["Subject"] == "आपको एक संगठन में शामिल होने का निमंत्रण है"
         assert token_for(known)
+
+
+class TestLaterMails:
+    """The language of the request goes with the work, and the mail comes at its end."""
+
+    @pytest.mark.parametrize("setting", [None, "hi"])
+    def test_are_in_the_readers_own_language_else_in_that_of_the_request(
+        self, world: World, org: Org, worker: WorkerThread, setting: str | None
+    ) -> None:
+        person, closing = org.member, org.developer
+        for each in (person, closing):
+            each.patch("/api/auth/me", {"language": setting})
+        german = {"Accept-Language": "de"}
+        person.post("/api/users/me/export", headers=german)
+        eventually(lambda: len(subjects(world, person)) == 1)
+        for verdict in ("refuse", "approve"):
+            asked = made(person.post("/api/users/me/deletion-requests"))
+            path = f"/api/deletion-requests/{asked['id']}/{verdict}"
+            org.admin.post(path, {"reason": "We have checked who asked"}, headers=german)
+        eventually(lambda: len(subjects(world, person)) == 3)
+        closing.post("/api/auth/me/deletion", {"password": PASSWORD}, headers=german)
+        eventually(lambda: len(subjects(world, closing)) == 1)
+        name = org.admin.get(f"/api/organisations/{org.id}").json()["name"]
+        told = {each.format(name=name) for each in SUBJECTS[setting or "de"]}
+        assert subjects(world, person) | subjects(world, closing) == told
+
+
+SUBJECTS = {
+    "de": {
+        "Die angeforderten Daten liegen bereit",
+        "Sie werden nicht aus {name} gelöscht",
+        "Sie werden aus {name} gelöscht",
+        "Ihr Konto wurde gelöscht",
+    },
+    "hi": {
+        "आपका माँगा हुआ डेटा तैयार है",
+        "आपको {name} से नहीं हटाया जाएगा",
+        "आपको {name} से हटाया जा रहा है",
+        "आपका खाता हटा दिया गया है",
+    },
+}
+
+
+def subjects(world: World, person: Caller) -> set[str]:
+    return {str(mail["Subject"]) for mail in mails_to(world.runtime, person)}

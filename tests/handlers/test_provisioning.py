@@ -142,7 +142,15 @@ class TestProvisionOrganisation:
         body = wanted(organisation={"name": "Engines", "slug": org.slug})
         failed = partner.ended(body)
         assert failed["status"] == "failed"
-        assert failed["failure"]["code"] == "organisation_slug_taken"
+        assert failed["failure"] == {
+            "code": "organisation_slug_taken",
+            "detail": "Choose another slug.",
+        }
+        partner.http.headers["Accept-Language"] = "de"
+        there = partner.status(body["reference"])
+        assert there.json()["failure"]["detail"] == "Wählen Sie einen anderen Slug."
+        assert there.headers["Content-Language"] == "de"
+        del partner.http.headers["Accept-Language"]
         assert {step["status"] for step in failed["steps"]} == {"pending"}
         assert failed["organisation_id"] is None
         again = partner.provision(body)

@@ -1,11 +1,13 @@
 """Mails are in the language their reader has set, else in that of the request behind them."""
 
 from collections.abc import Callable
+from inspect import signature
 
 import pytest
 
 from bugtracker.jobs.tasks import JOBS
 from bugtracker.mail import jobs as mail_jobs
+from bugtracker.messages import SOURCE
 from bugtracker.runtime import Runtime
 from bugtracker.serializers.sessions import device
 from tests.jobs.test_account_mails import signed_in, stored, text_of
@@ -48,7 +50,7 @@ class TestLanguage:
         by_account: dict[str, Callable[[], None]] = {
             name: lambda job=job: job(runtime, german, language="hi")  # type: ignore[misc]
             for name, job in JOBS.items()
-            if name.startswith("mail.") and name not in SPECIAL
+            if name.startswith("mail.") and name != VERIFY and parameters(name) == OF_ACCOUNT
         }
         for send in by_account.values():
             send()
@@ -56,5 +58,17 @@ class TestLanguage:
         mail_jobs.verify_email(runtime, waiting, "hi")
         assert languages(sink) == [*["de"] * (len(by_account) + 1), "hi"]
 
+    def test_is_the_last_that_every_job_is_told_and_may_be_missing(self) -> None:
+        """Those that send a mail, and those that have another send it."""
+        announcing = {"export.build", "deletion.announce", "account.announce"}
+        for name in announcing | {name for name in JOBS if name.startswith("mail.")}:
+            assert parameters(name)[-1] == "language", name
+            assert signature(JOBS[name]).parameters["language"].default == SOURCE, name
 
-SPECIAL = {"mail.two_factor_changed", "mail.verify_email", "mail.new_sign_in", "mail.invitation"}
+
+VERIFY = "mail.verify_email"
+OF_ACCOUNT = ["runtime", "account_id", "language"]
+
+
+def parameters(job: str) -> list[str]:
+    return list(signature(JOBS[job]).parameters)

@@ -32,7 +32,9 @@ VALUES = {
     "description": "Chat room of the watch",
     "reason": "failing",
 }
-KINDS = sorted(name.removeprefix("mail.") for name in JOBS if name.startswith("mail."))
+# Those that the jobs which erase people send.
+FAREWELLS = ["account_deleted", "deletion_approved"]
+KINDS = sorted([*FAREWELLS, *(name[5:] for name in JOBS if name.startswith("mail."))])
 HEADERS = {
     "from",
     "to",
@@ -179,7 +181,7 @@ class TestInjection:
     @pytest.mark.parametrize("language", LANGUAGES)
     def test_no_kind_of_mail_lets_a_name_in_between(self, kind: str, language: str) -> None:
         hostile = "x\r\nBcc: eve@example.com\r\n\r\n<b>Hi</b>"
-        names = ("username", "device", "sender", "organisation", "person")
+        names = ("username", "device", "sender", "organisation", "person", "description", "reason")
         message = mail(kind=kind, language=language, **dict.fromkeys(names, hostile))
         assert {header.lower() for header in message} == HEADERS
         assert message["To"] == "ada@example.com"

@@ -73,6 +73,7 @@ class TestSuspension:
     ) -> None:
         created = subscribe(org, f"{receiver.url}?key=secret", description="Pager of the watch")
         org.admin.ping(created["webhook"]["id"])
+        org.admin.patch("/api/auth/me", {"language": "de"})
         receiver.answer = status(410)
         stepper.deliver(org)
         (job,) = mails_queued(local_world, org)
@@ -83,6 +84,7 @@ class TestSuspension:
         content = mail.read_text()
         assert f"To: {org.admin.email}" in content
         assert "Pager of the watch" in content
+        assert "Subject: Ein Webhook wurde gesperrt" in content
         assert "secret" not in content
         org.admin.patch(path_of(created), {"active": True})
         webhook_suspended(local_world.runtime, **job)
