@@ -27,6 +27,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "handlers/test_projects.py",
         "handlers/test_organisations.py",
         "handlers/test_auth_activity.py",
+        "handlers/test_auth_registration.py",
         *KEYS,
     ),
     f"{SECURITY}permissions.py": (
