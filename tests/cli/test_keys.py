@@ -176,6 +176,7 @@ class TestRotateSecrets:
             "two_factor.seed_encrypted: 0 encrypted again, 0 left",
             "partner_keys.secret_encrypted: 0 encrypted again, 0 left",
             "idempotency_keys.response_encrypted: 0 encrypted again, 0 left",
+            "webhook_secrets.secret_encrypted: 0 encrypted again, 0 left",
         ]
         assert self.NEW not in result.output
         again = run("keys", "rotate-secrets", env=own)
@@ -197,6 +198,7 @@ class TestRotateSecrets:
             "two_factor.seed_encrypted: 0 encrypted again, 0 left",
             "partner_keys.secret_encrypted: 0 encrypted again, 0 left",
             "idempotency_keys.response_encrypted: 1 encrypted again, 0 left",
+            "webhook_secrets.secret_encrypted: 0 encrypted again, 0 left",
         ]
         assert "1 in signing_keys.private_key_encrypted cannot be decrypted" in result.stderr
 

@@ -48,7 +48,7 @@ class Inner:
             "headers": [[n.decode(), v.decode("latin-1")] for n, v in scope["headers"]],
             "body": body.decode("latin-1"),
             # But for the method: HEAD is answered as GET.
-            "state": {k: v for k, v in scope["state"].items() if k != "is_head"},
+            "state": {k: v for k, v in scope["state"].items() if k not in ("is_head", "body")},
         }
         self.requests.append(seen)
         await self._answer(scope, receive, send, json.dumps(seen).encode())
