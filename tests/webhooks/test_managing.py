@@ -27,9 +27,9 @@ class TestCreate:
         assert read.json() == webhook
         assert created["secret"] not in read.text + org.admin.get(WEBHOOKS).text
 
-    def test_is_recorded_without_the_secrets(self, world: World, org: Org) -> None:
+    def test_is_recorded_without_the_secrets(self, local_world: World, org: Org) -> None:
         created = subscribe(org, URL)
-        (event,) = world.events(org, created["webhook"])
+        (event,) = local_world.events(org, created["webhook"])
         assert (event.action, event.actor_id) == ("webhook.created", org.admin.id)
         assert event.changes["url"] == [None, "https://hooks.example.com"]
         assert "of-the-receiver" not in str(event.changes)
@@ -84,7 +84,9 @@ class TestCreate:
 
 
 class TestList:
-    def test_has_the_organisations_own_in_two_statements(self, world: World, org: Org) -> None:
+    def test_has_the_organisations_own_in_two_statements(
+        self, local_world: World, org: Org
+    ) -> None:
         created = [subscribe(org, URL)["webhook"] for _ in range(5)]
         subscribe(world.create_org(), URL)
         with recorded(org.world.runtime.db.engine) as statements:
@@ -93,7 +95,7 @@ class TestList:
 
 
 class TestUpdate:
-    def test_changes_what_is_sent(self, world: World, org: Org) -> None:
+    def test_changes_what_is_sent(self, local_world: World, org: Org) -> None:
         created = subscribe(org, URL)
         patch = {"event_types": ["issue.*"], "filter": "status==closed", "active": False}
         changed = org.admin.patch(path_of(created), patch).json()
@@ -101,7 +103,7 @@ class TestUpdate:
         assert {name: changed[name] for name in patch} == patch
         assert (changed["status"], changed["version"]) == ("paused", 2)
         assert org.admin.patch(path_of(created), patch).json() == changed
-        actions = [event.action for event in world.events(org, created["webhook"])]
+        actions = [event.action for event in local_world.events(org, created["webhook"])]
         assert actions == ["webhook.created", "webhook.updated"]
         assert org.admin.patch(path_of(created), {"filter": None}).json()["filter"] is None
 
