@@ -88,7 +88,7 @@ class TestList:
         self, local_world: World, org: Org
     ) -> None:
         created = [subscribe(org, URL)["webhook"] for _ in range(5)]
-        subscribe(world.create_org(), URL)
+        subscribe(local_world.create_org(), URL)
         with recorded(org.world.runtime.db.engine) as statements:
             assert org.admin.get(WEBHOOKS).json()["items"] == created[::-1]
         assert len(statements) <= 3
