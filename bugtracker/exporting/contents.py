@@ -222,6 +222,7 @@ def _account_row(subject: Subject) -> Rows:
             Account.username,
             Account.email,
             Account.name,
+            Account.language,
             Account.verified_at,
             Account.is_active,
             Account.last_login,
