@@ -51,7 +51,9 @@ def create_runtime(settings: Settings) -> Runtime:
     )
 
 
-def create_app(runtime: Runtime, contract: Contract | None = None) -> ASGIApp:
+def create_app(
+    runtime: Runtime, contract: Contract | None = None, watch: Watch | None = None
+) -> ASGIApp:
     """The ASGI application: edge → pages → long polls → Connexion (problems, routing, security,
     validation, limits of operations) → Flask views."""
     load_catalogues()
@@ -60,7 +62,7 @@ def create_app(runtime: Runtime, contract: Contract | None = None) -> ASGIApp:
     shared = SharedCounts(settings.redis_url.get_secret_value()) if settings.redis_url else None
     paths = PathIndex(contract)
     limits = OperationLimits(runtime, shared)
-    api = LongPolls(_connexion(runtime, contract, paths, limits), Watch(runtime.db))
+    api = LongPolls(_connexion(runtime, contract, paths, limits), watch or Watch(runtime.db))
     pages = Pages(api, contract, settings)
     return Edge(
         pages,

@@ -55,7 +55,7 @@ class Watch:
     def enter(self, wait: Wait) -> Waiter | None:
         """A place to wait at, to be left by :meth:`leave`; None when all are taken."""
         there = self._waiters.get(wait.org_id, set())
-        if len(there) >= self._most_per_organisation or self._count() >= self._most:
+        if len(there) >= self._most_per_organisation or self.count >= self._most:
             return None
         waiter = Waiter(wait, wait.number)
         self._waiters.setdefault(wait.org_id, there).add(waiter)
@@ -70,7 +70,9 @@ class Watch:
         if not there:
             del self._waiters[waiter.wait.org_id]
 
-    def _count(self) -> int:
+    @property
+    def count(self) -> int:
+        """How many wait."""
         return sum(map(len, self._waiters.values()))
 
     async def _look_on(self) -> None:
