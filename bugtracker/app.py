@@ -12,7 +12,9 @@ from bugtracker.backend import FlaskBackend
 from bugtracker.contract import Contract, load_contract
 from bugtracker.db import Database
 from bugtracker.edge import Edge
+from bugtracker.feed.watch import Watch
 from bugtracker.jobs.queue import Queue
+from bugtracker.longpoll import LongPolls
 from bugtracker.messages import load_catalogues
 from bugtracker.middleware import ProblemMiddleware, ValidationMiddleware
 from bugtracker.pages import Pages
@@ -49,16 +51,19 @@ def create_runtime(settings: Settings) -> Runtime:
     )
 
 
-def create_app(runtime: Runtime, contract: Contract | None = None) -> ASGIApp:
-    """The ASGI application: edge → pages → Connexion (problems, routing, security, validation,
-    limits of operations) → Flask views."""
+def create_app(
+    runtime: Runtime, contract: Contract | None = None, watch: Watch | None = None
+) -> ASGIApp:
+    """The ASGI application: edge → pages → long polls → Connexion (problems, routing, security,
+    validation, limits of operations) → Flask views."""
     load_catalogues()
     contract = contract or load_contract()
     settings = runtime.settings
     shared = SharedCounts(settings.redis_url.get_secret_value()) if settings.redis_url else None
     paths = PathIndex(contract)
     limits = OperationLimits(runtime, shared)
-    pages = Pages(_connexion(runtime, contract, paths, limits), contract, settings)
+    api = LongPolls(_connexion(runtime, contract, paths, limits), watch or Watch(runtime.db))
+    pages = Pages(api, contract, settings)
     return Edge(
         pages,
         settings,

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from bugtracker.contract import Operation
 from bugtracker.db import Database, enter_tenant
 from bugtracker.errors import AuthenticationRequired, OrganisationRequired
+from bugtracker.feed.waits import Wait
 from bugtracker.language import negotiate
 from bugtracker.messages import _
 from bugtracker.models.organisation import Role
@@ -115,7 +116,8 @@ class Reply:
 
     ``version`` marks an item: the reply then carries an ETag and honours ``If-None-Match``.
     ``no_store`` is for answers with secrets. ``stream`` makes a long body piece by piece, after
-    the request's transaction: it opens its own, and holds none while the client reads.
+    the request's transaction: it opens its own, and holds none while the client reads. ``wait``
+    is for an answer that can wait until it says more.
     """
 
     body: Any = None
@@ -124,3 +126,4 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     media_type: str = "application/json"
     stream: Iterator[bytes] | None = None
+    wait: Wait | None = None

@@ -234,6 +234,10 @@ class ExportGone(AppError):
     status, code, title = 410, "export_gone", _("There is nothing to download any more")
 
 
+class CursorExpired(AppError):
+    status, code, title = 410, "cursor_expired", _("The cursor has expired")
+
+
 class PreconditionFailed(AppError):
     status, code, title = 412, "precondition_failed", _("Somebody changed it in the meantime")
 

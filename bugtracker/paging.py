@@ -5,9 +5,7 @@ always the tie-break, in the same direction as the sort, so one row comparison f
 and an index on ``(…, sort, id)`` serves it.
 """
 
-import base64
 import hashlib
-import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -31,13 +29,13 @@ from sqlalchemy import (
     tuple_,
 )
 
+from bugtracker import cursors
 from bugtracker.context import Context, Reply
 from bugtracker.db import Rows
 from bugtracker.errors import CursorInvalid, RequestInvalid, Violation
 from bugtracker.messages import _
 from bugtracker.security.permissions import ACCOUNT
 
-TAG_LENGTH = 16
 # As in the contract. Who reads on behind it needs a cursor: an offset is counted off row by row.
 MAX_PAGE = 10_000
 
@@ -210,17 +208,12 @@ def _whose(ctx: Context) -> UUID:
 
 def _encode_cursor(ctx: Context, row: Row[*tuple[Any, ...]], scope: bytes) -> str:
     payload = orjson.dumps([row._mapping["_sort"], row.id])
-    tag = ctx.runtime.keyring.sign(scope + payload)[:TAG_LENGTH]
-    return base64.urlsafe_b64encode(tag + payload).decode().rstrip("=")
+    return cursors.sealed(ctx.runtime.keyring, scope, payload)
 
 
 def _decode_cursor(ctx: Context, cursor: str, scope: bytes, sort: Sort) -> tuple[Any, UUID]:
-    try:
-        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-    except ValueError:
-        raw = b""
-    tag, payload = raw[:TAG_LENGTH], raw[TAG_LENGTH:]
-    if not hmac.compare_digest(tag, ctx.runtime.keyring.sign(scope + payload)[:TAG_LENGTH]):
+    payload = cursors.opened(ctx.runtime.keyring, scope, cursor)
+    if payload is None:
         violation = Violation("cursor", _("is not a cursor of this list"), parameter="cursor")
         raise CursorInvalid(
             _("Use next_cursor of the page before, with the same filters and sort."),

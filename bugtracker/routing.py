@@ -30,6 +30,9 @@ JSON = orjson.OPT_UTC_Z | orjson.OPT_PASSTHROUGH_SUBCLASS
 STREAMED = "bugtracker.streamed"
 """Set in the WSGI environment when the body is to be sent as it is made."""
 
+WAIT = "wait"
+"""Set in the ASGI state where an answer would rather wait than say nothing."""
+
 
 def handlers_of(contract: Contract) -> dict[str, Handler]:
     """The handler of each operation: function ``operationId`` in ``handlers/<first tag>.py``."""
@@ -108,6 +111,8 @@ def response(reply: Reply, ctx: Context) -> flask.Response:
     """The HTTP response of a reply, with ETag and 304 where it is an item."""
     if reply.stream is not None:
         return _streamed(reply, reply.stream)
+    if reply.wait is not None:
+        flask.request.environ["asgi.scope"]["state"][WAIT] = reply.wait
     translator = Translator(lambda: ctx.language)
     content = b"" if reply.body is None else orjson.dumps(reply.body, translator, JSON)
     headers = dict(reply.headers)

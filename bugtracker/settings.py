@@ -121,6 +121,10 @@ class Settings(BaseSettings):
     login_event_months: int = Field(13, ge=2, le=1200)
     """Months before this one whose single logins are kept; counts by day stay."""
 
+    # Event feed.
+    feed_days: int = Field(30, ge=1, le=3650)
+    """How long a cursor of the feed holds, and how far back the feed begins."""
+
     # Mail.
     smtp_host: str | None = None
     smtp_port: int = Field(25, ge=1, le=65535)

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from threading import Timer
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -11,6 +13,7 @@ from bugtracker.audit.sealing import seal_now
 from bugtracker.clock import utc_now
 from bugtracker.contract import Operation, load_contract
 from bugtracker.models import Member
+from bugtracker.runtime import Runtime
 from tests.logins import logged_in
 from tests.world import Caller, World, made
 
@@ -24,6 +27,7 @@ class Scene:
 
     caller: Caller
     paths: dict[str, str]
+    runtime: Runtime
 
     def path(self, operation: Operation) -> str:
         return operation.path.format(**self.paths)
@@ -72,7 +76,7 @@ def scene(world: World) -> Scene:
     cancelled, waiting = (made(caller.post(erasure)) for erasure in erasures)
     caller.post(f"/api/deletion-requests/{cancelled['id']}/cancel")
     paths["deletion_request_id"] = waiting["id"]
-    return Scene(caller, {**paths, "invitation_id": invitation["id"]})
+    return Scene(caller, {**paths, "invitation_id": invitation["id"]}, world.runtime)
 
 
 def next_cursor(scene: Scene, operation: Operation) -> str:
@@ -83,8 +87,25 @@ def next_cursor(scene: Scene, operation: Operation) -> str:
     return cursor
 
 
-# What an operation cannot be asked without.
-ALWAYS: dict[str, dict[str, Any]] = {"search": {"q": "e"}}
+# What an operation cannot be asked without, or has nothing to say without; a parameter may have its
+# own.
+ALWAYS: dict[str, dict[str, Any]] = {
+    "search": {"q": "e"},
+    "follow_events": {"after": "beginning"},
+    "follow_events.wait": {},
+}
+
+
+def soon(scene: Scene, _: Operation) -> int:
+    """Seconds to wait for something that happens in one."""
+
+    def happen() -> None:
+        scene.caller.patch(f"/api/issues/{scene.paths['issue_id']}", {"due_date": "2030-01-01"})
+        seal_now(scene.runtime, UUID(scene.paths["organisation_id"]))
+
+    Timer(1, happen).start()
+    return 20
+
 
 Value = str | int | Callable[[Scene, Operation], str]
 PAGING: dict[str, Value] = {"limit": 1, "cursor": next_cursor}
@@ -127,6 +148,7 @@ EFFECTS: dict[str, dict[str, Value]] = {
     "list_api_keys": {**PAGING, "status": "revoked"},
     "list_webhooks": PAGING,
     "list_webhook_deliveries": {**PAGING, "state": "dead"},
+    "follow_events": {"after": next_cursor, "types": "comment.*", "limit": 1, "wait": soon},
     "list_organisations": PAGING,
     "list_invitations": {**PAGING, "state": "revoked"},
     "list_deletion_requests": {**PAGING, "state": "cancelled"},
@@ -163,7 +185,7 @@ class TestQueryParameter:
         value = EFFECTS[operation_id][name]
         given = value(scene, operation) if callable(value) else value
         path = scene.path(operation)
-        always = ALWAYS.get(operation_id, {})
+        always = ALWAYS.get(f"{operation_id}.{name}", ALWAYS.get(operation_id, {}))
         plain = scene.caller.get(path, params=always)
         changed = scene.caller.get(path, params={**always, name: given})
         assert (plain.status_code, changed.status_code) == (200, 200)

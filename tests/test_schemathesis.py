@@ -31,7 +31,7 @@ include-operation-id = [
   "list_all_issues", "list_audit_events", "export_audit_events", "list_users",
   "list_deletion_requests",
   "list_inactive_users",
-  "list_webhooks", "list_webhook_deliveries",
+  "list_webhooks", "list_webhook_deliveries", "follow_events",
 ]
 [operations.checks.positive_data_acceptance]
 expected-statuses = [200, 400, 401, 403, 404]

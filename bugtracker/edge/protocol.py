@@ -22,6 +22,8 @@ from bugtracker.messages import SOURCE, Message, _
 HEADER_SECONDS = 10.0
 """How long a client may take for the headers of a request, the first one's connecting included."""
 MAX_HEADER_BYTES = 65_536
+END_WAIT = "end_wait"
+"""In the ASGI state of a request that waits for something to happen: ends the wait."""
 
 
 class EdgeProtocol(HttpToolsProtocol):
@@ -69,6 +71,12 @@ class EdgeProtocol(HttpToolsProtocol):
             self._unfinished_bytes += len(data)
             if self._unfinished_bytes > MAX_HEADER_BYTES and not self.transport.is_closing():
                 self.send_400_response(_("The headers are too large."))
+
+    def shutdown(self) -> None:
+        """The server stops: a request that merely waits is answered now."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.scope["state"].get(END_WAIT, lambda: None)()
+        super().shutdown()
 
     def _await_headers(self) -> None:
         self._header_bytes = self._unfinished_bytes = 0
