@@ -27,6 +27,7 @@ from bugtracker.errors import (
 from bugtracker.language import language_of
 from bugtracker.messages import _
 from bugtracker.paths import PathIndex
+from bugtracker.schemas import Schemas
 from bugtracker.validation import OperationValidator, require_valid
 
 log = structlog.get_logger()
@@ -155,8 +156,9 @@ class ValidationMiddleware(RoutedMiddleware[_ValidationAPI]):
 
     def __init__(self, app: ASGIApp, *, contract: Contract) -> None:
         super().__init__(app)
+        schemas = Schemas(contract)
         self._validators = {
-            operation.id: OperationValidator(operation, contract)
+            operation.id: OperationValidator(operation, contract, schemas)
             for operation in contract.operations.values()
         }
 

@@ -14,6 +14,7 @@ from bugtracker.contract import Contract, Json, Operation, Parameter
 from bugtracker.errors import MediaTypeNotSupported, RequestInvalid, Violation
 from bugtracker.jsonbody import parse_json
 from bugtracker.messages import Message, _, listed, ngettext, one_of
+from bugtracker.schemas import Schemas
 
 MAX_VIOLATIONS = 100
 MAX_NAME = 200
@@ -22,35 +23,21 @@ MAX_NAME = 200
 Coerce = Callable[[str], Any]
 
 
-def to_2020_12(schema: Json) -> Json:
-    """An OpenAPI 3.0 schema as JSON Schema 2020-12: ``nullable`` becomes a type."""
-    if isinstance(schema, list):
-        return [to_2020_12(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    converted = {key: to_2020_12(value) for key, value in schema.items() if key != "nullable"}
-    if schema.get("nullable") is True and isinstance(schema.get("type"), str):
-        converted["type"] = [schema["type"], "null"]
-    return converted
-
-
 class OperationValidator:
     """The compiled checks of one operation."""
 
-    def __init__(self, operation: Operation, contract: Contract) -> None:
-        components = {"schemas": to_2020_12(contract.document["components"]["schemas"])}
+    def __init__(self, operation: Operation, contract: Contract, schemas: Schemas) -> None:
         self._operation = operation
         self._parameters = {
             location: _ParameterSet(
-                [p for p in operation.parameters if p.location == location], contract, components
+                [p for p in operation.parameters if p.location == location], contract, schemas
             )
             for location in ("path", "query", "header")
         }
-        self._body = None
+        self._body: Draft202012Validator | None = None
         self._body_hint: Message | None = None
         if operation.body is not None:
-            schema = {**to_2020_12(operation.body), "components": components}
-            self._body = Draft202012Validator(schema, validate_formats=True)
+            self._body = schemas.compile(operation.body)
             self._body_hint = _choice(contract.resolve(operation.body))
 
     def parameters(
@@ -96,19 +83,17 @@ class OperationValidator:
 class _ParameterSet:
     """The parameters of one location, checked together as one object."""
 
-    def __init__(self, parameters: list[Parameter], contract: Contract, components: Json) -> None:
+    def __init__(self, parameters: list[Parameter], contract: Contract, schemas: Schemas) -> None:
         self.names = [p.name for p in parameters]
-        schemas = {p.name: contract.resolve(p.schema) for p in parameters}
-        self._coerce = {name: _coercion(schema) for name, schema in schemas.items()}
-        self._validator = Draft202012Validator(
+        resolved = {p.name: contract.resolve(p.schema) for p in parameters}
+        self._coerce = {name: _coercion(schema) for name, schema in resolved.items()}
+        self._validator = schemas.compile(
             {
                 "type": "object",
-                "properties": {p.name: to_2020_12(p.schema) for p in parameters},
+                "properties": {p.name: p.schema for p in parameters},
                 "required": [p.name for p in parameters if p.required],
                 "additionalProperties": False,
-                "components": components,
-            },
-            validate_formats=True,
+            }
         )
 
     def read(self, given: Iterable[tuple[str, str]]) -> tuple[dict[str, Any], list[Violation]]:

@@ -8,7 +8,7 @@ from jsonschema_rs import Draft202012Validator
 
 from bugtracker.contract import Contract, Operation
 from bugtracker.errors import PROBLEM_MEDIA_TYPE
-from bugtracker.validation import to_2020_12
+from bugtracker.schemas import Schemas
 
 
 class Conformance:
@@ -16,7 +16,7 @@ class Conformance:
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
-        self._schemas = {"schemas": to_2020_12(contract.document["components"]["schemas"])}
+        self._schemas = Schemas(contract)
         self._validators: dict[tuple[str, str], Draft202012Validator] = {}
         self._routes = [(_pattern(op.path), op) for op in contract.operations.values()]
         self.seen: set[tuple[str, int]] = set()
@@ -56,8 +56,7 @@ class Conformance:
     def _check_body(self, operation: Operation, status: str, media: Any, response: Any) -> None:
         key = (operation.id, f"{status} {response.headers['content-type']}")
         if key not in self._validators:
-            schema = {**to_2020_12(media["schema"]), "components": self._schemas}
-            self._validators[key] = Draft202012Validator(schema, validate_formats=True)
+            self._validators[key] = self._schemas.compile(media["schema"])
         errors = [
             f"{'/'.join(map(str, error.instance_path))}: {error.message}"
             for error in self._validators[key].iter_errors(_content(response))

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from bugtracker.contract import load_contract
-from bugtracker.validation import to_2020_12
+from bugtracker.schemas import to_2020_12
 from tests.edge.serving import Answer
 from tests.raw import Raw, errors
 from tests.serving import Server

@@ -7,6 +7,7 @@ import pytest
 
 from bugtracker.contract import Contract, load_contract
 from bugtracker.errors import MediaTypeNotSupported, RequestInvalid, RequestMalformed, Violation
+from bugtracker.schemas import Schemas
 from bugtracker.validation import MAX_NAME, OperationValidator, query_defaults, require_valid
 from tests.world import World
 
@@ -15,7 +16,7 @@ JSON = "application/json"
 
 
 def validator(operation_id: str) -> OperationValidator:
-    return OperationValidator(CONTRACT.operations[operation_id], CONTRACT)
+    return OperationValidator(CONTRACT.operations[operation_id], CONTRACT, Schemas(CONTRACT))
 
 
 def found(violations: list[Violation]) -> set[tuple[str, str]]:

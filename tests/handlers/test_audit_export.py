@@ -17,8 +17,8 @@ from bugtracker.audit.export import BATCH, HEADER
 from bugtracker.contract import Contract
 from bugtracker.embedded import Cluster
 from bugtracker.runtime import Runtime
+from bugtracker.schemas import to_2020_12
 from bugtracker.settings import Settings
-from bugtracker.validation import to_2020_12
 from tests.serving import serve
 from tests.world import Caller, Json, Org, World, refused
 

@@ -7,8 +7,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from bugtracker.contract import Contract
+from bugtracker.schemas import to_2020_12
 from bugtracker.services.events import Origin, Resource, append
-from bugtracker.validation import to_2020_12
 from bugtracker.webhooks.retries import PAUSES, pause
 from tests.webhooks.receiver import Receiver, drip, flood, hang, in_turn, status
 from tests.webhooks.stepping import Stepper, deliveries, path_of, subscribe
