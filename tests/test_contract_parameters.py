@@ -100,6 +100,9 @@ EFFECTS: dict[str, dict[str, Value]] = {
     "list_projects": {
         **PAGING, "page": 1, "search": "zebra", "is_archived": "true", "sort": "name",
     },
+    "get_project_statistics": {
+        "from": lambda _scene, _: str(utc_now().date()), "to": "2025-01-01", "interval": "week",
+    },
     "list_issues": {
         **PAGING, "page": 1, "status": "in_progress", "priority": "critical", "assignee": "me",
         "reporter": "me", "search": "flood", "sort": "created_at", "render": "html",

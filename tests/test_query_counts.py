@@ -75,6 +75,7 @@ class Reads:
     )
     ITEMS = (
         "/api/projects/{project}",
+        "/api/projects/{project}/statistics?interval=week",
         "/api/issues/{issue}",
         "/api/issues/{key}?render=html",
         "/api/comments/{comment}",

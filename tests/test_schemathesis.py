@@ -31,6 +31,7 @@ include-operation-id = [
   "list_all_issues", "list_audit_events", "export_audit_events", "list_users",
   "list_deletion_requests",
   "list_inactive_users",
+  "get_project_statistics", "get_rate_limit_analytics",
   "list_webhooks", "list_webhook_deliveries",
 ]
 [operations.checks.positive_data_acceptance]
