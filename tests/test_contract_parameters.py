@@ -72,6 +72,7 @@ def scene(world: World) -> Scene:
     cancelled, waiting = (made(caller.post(erasure)) for erasure in erasures)
     caller.post(f"/api/deletion-requests/{cancelled['id']}/cancel")
     paths["deletion_request_id"] = waiting["id"]
+    world.runtime.request_counts.flush(world.runtime.db)
     return Scene(caller, {**paths, "invitation_id": invitation["id"]})
 
 
@@ -120,6 +121,10 @@ EFFECTS: dict[str, dict[str, Value]] = {
     },
     "list_top_logins": {"window": "30d", "limit": 1},
     "list_inactive_users": {**PAGING, "window": "hour", "fields": "name", "include": "orgs"},
+    "get_rate_limit_analytics": {
+        "from": "2025-01-01T00:00:00Z", "to": "2025-01-01T00:00:00Z", "interval": "minute",
+        "operation": "list_none",
+    },
     "get_user": {"fields": "name", "include": "roles"},
     "list_issue_history": {**PAGING, "sort": "-created_at"},
     "list_comments": {**PAGING, "page": 1, "sort": "-created_at", "render": "html"},

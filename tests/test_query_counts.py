@@ -55,6 +55,7 @@ class Reads:
         "/api/deletion-requests?state=pending",
         "/api/users/top-logins",
         "/api/users/inactive?window=hour",
+        "/api/analytics/rate-limits",
     )
     NUMBERED = (
         "/api/projects?page=1",
