@@ -122,7 +122,8 @@ EFFECTS: dict[str, dict[str, Value]] = {
     "list_top_logins": {"window": "30d", "limit": 1},
     "list_inactive_users": {**PAGING, "window": "hour", "fields": "name", "include": "orgs"},
     "get_rate_limit_analytics": {
-        "from": "2025-01-01T00:00:00Z", "to": "2025-01-01T00:00:00Z", "interval": "minute",
+        "from": lambda _scene, _: (utc_now() - timedelta(hours=3)).isoformat(),
+        "to": "2025-01-01T00:00:00Z", "interval": "minute",
         "operation": "list_none",
     },
     "get_user": {"fields": "name", "include": "roles"},
