@@ -6,7 +6,7 @@ With the helpers of :mod:`tests.test_plans`.
 from uuid import UUID
 
 import pytest
-from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy import text
 
 from bugtracker.embedded import Cluster
 from bugtracker.importing.bulk import lift_timeouts
