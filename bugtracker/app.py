@@ -20,6 +20,7 @@ from bugtracker.middleware import ProblemMiddleware, ValidationMiddleware
 from bugtracker.pages import Pages
 from bugtracker.paths import PathIndex
 from bugtracker.ratelimit import OperationLimits, RateLimitMiddleware
+from bugtracker.request_counts import RequestCounter
 from bugtracker.routing import handlers_of
 from bugtracker.runtime import Runtime
 from bugtracker.security.authentication import bearer_handler
@@ -70,6 +71,7 @@ def create_app(
         methods_of=pages.methods_of(paths.methods),
         shared=shared,
         recent_keys=runtime.recent_keys,
+        counter=RequestCounter(runtime.request_counts, runtime.db, paths.operation),
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from bugtracker.db import Database
 from bugtracker.jobs.queue import Queue
+from bugtracker.request_counts import RequestCounts
 from bugtracker.security.api_keys import RecentKeys
 from bugtracker.security.keys import KeyStore
 from bugtracker.security.passwords import Hasher, PasswordPolicy
@@ -23,3 +24,4 @@ class Runtime:
     policy: PasswordPolicy
     queue: Queue
     recent_keys: RecentKeys = field(default_factory=RecentKeys)
+    request_counts: RequestCounts = field(default_factory=RequestCounts)

@@ -77,6 +77,8 @@ def scene(world: World) -> Scene:
     caller.post(f"/api/deletion-requests/{cancelled['id']}/cancel")
     paths["deletion_request_id"] = waiting["id"]
     return Scene(caller, {**paths, "invitation_id": invitation["id"]}, world.runtime)
+    world.runtime.request_counts.flush(world.runtime.db)
+    return Scene(caller, {**paths, "invitation_id": invitation["id"]})
 
 
 def next_cursor(scene: Scene, operation: Operation) -> str:
@@ -121,6 +123,9 @@ EFFECTS: dict[str, dict[str, Value]] = {
     "list_projects": {
         **PAGING, "page": 1, "search": "zebra", "is_archived": "true", "sort": "name",
     },
+    "get_project_statistics": {
+        "from": lambda _scene, _: str(utc_now().date()), "to": "2025-01-01", "interval": "week",
+    },
     "list_issues": {
         **PAGING, "page": 1, "status": "in_progress", "priority": "critical", "assignee": "me",
         "reporter": "me", "search": "flood", "sort": "created_at", "render": "html",
@@ -138,6 +143,11 @@ EFFECTS: dict[str, dict[str, Value]] = {
     },
     "list_top_logins": {"window": "30d", "limit": 1},
     "list_inactive_users": {**PAGING, "window": "hour", "fields": "name", "include": "orgs"},
+    "get_rate_limit_analytics": {
+        "from": lambda _scene, _: (utc_now() - timedelta(hours=3)).isoformat(),
+        "to": "2025-01-01T00:00:00Z", "interval": "minute",
+        "operation": "list_none",
+    },
     "get_user": {"fields": "name", "include": "roles"},
     "list_issue_history": {**PAGING, "sort": "-created_at"},
     "list_comments": {**PAGING, "page": 1, "sort": "-created_at", "render": "html"},

@@ -70,7 +70,7 @@ def big(world: World, settings: Settings, cluster: Cluster, database: str) -> Bi
         connection.execute(text("VACUUM ANALYZE members, accounts, login_days, login_daily"))
         connection.execute(text("ANALYZE login_events"))
     engine.dispose()
-    return Big(world, settings, org, {}, {}, "")
+    return Big(world, org, {}, {}, "")
 
 
 def logins_read(plan: Plan) -> int:

@@ -55,6 +55,7 @@ class Reads:
         "/api/deletion-requests?state=pending",
         "/api/users/top-logins",
         "/api/users/inactive?window=hour",
+        "/api/analytics/rate-limits",
     )
     NUMBERED = (
         "/api/projects?page=1",
@@ -75,6 +76,7 @@ class Reads:
     )
     ITEMS = (
         "/api/projects/{project}",
+        "/api/projects/{project}/statistics?interval=week",
         "/api/issues/{issue}",
         "/api/issues/{key}?render=html",
         "/api/comments/{comment}",

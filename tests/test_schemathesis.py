@@ -32,6 +32,8 @@ include-operation-id = [
   "list_deletion_requests",
   "list_inactive_users",
   "list_webhooks", "list_webhook_deliveries", "follow_events",
+  "get_project_statistics", "get_rate_limit_analytics",
+  "list_webhooks", "list_webhook_deliveries",
 ]
 [operations.checks.positive_data_acceptance]
 expected-statuses = [200, 400, 401, 403, 404]

@@ -212,6 +212,8 @@ class TestCatalogue:
             "webhook_backlogs",
             "claim_webhook_deliveries",
             "prune_webhook_deliveries",
+            "add_request_counts",
+            "prune_request_counts",
         }
         for function in functions:
             assert function.proconfig == ["search_path=public, pg_temp"], function.proname

@@ -10,7 +10,7 @@ import re
 import time
 
 import structlog
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bugtracker.edge.addresses import ClientAddresses, limit_key
 from bugtracker.edge.bodies import check_length, read_body
@@ -41,6 +41,7 @@ from bugtracker.ids import new_id
 from bugtracker.language import language_of
 from bugtracker.logs import log_request
 from bugtracker.messages import _
+from bugtracker.request_counts import RequestCounter
 from bugtracker.security.api_keys import RecentKeys
 from bugtracker.settings import Settings
 from bugtracker.throttle import RateLimit, SharedCounts
@@ -70,6 +71,7 @@ class Edge:
         methods_of: MethodsOf | None,
         shared: SharedCounts | None = None,
         recent_keys: RecentKeys | None = None,
+        counter: RequestCounter | None = None,
     ) -> None:
         self._app = app
         self._methods_of = methods_of
@@ -81,6 +83,7 @@ class Edge:
         self._limit = RateLimit("ip", settings.per_ip_limit, shared)
         self._key_limit = RateLimit("api_key", settings.per_api_key_limit, shared)
         self._recent_keys = recent_keys or RecentKeys()
+        self._counter = counter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection scope."""
@@ -93,8 +96,16 @@ class Edge:
             await self._run_lifespan(scope, receive, send)
 
     async def _run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            # Before the server hears of it: it would not wait for what is done behind.
+            if self._counter is not None and message["type"] == "lifespan.shutdown.complete":
+                await self._counter.stop()
+            await send(message)
+
+        if self._counter is not None:
+            self._counter.start()
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, sending)
         finally:
             if self._shared is not None:
                 await self._shared.close()
@@ -117,6 +128,8 @@ class Edge:
             await self._guard(scope, read, exchange)
         finally:
             status = exchange.status or CLIENT_GONE
+            if self._counter is not None:
+                self._counter.note(scope, read.get(b"authorization"), status)
             log_request(scope, status, time.perf_counter() - begun)
 
     async def _guard(self, scope: Scope, read: RequestHeaders, exchange: Exchange) -> None:

@@ -3,8 +3,11 @@
 from bugtracker.context import Context, Reply
 from bugtracker.handlers.items import created, item
 from bugtracker.paging import paginate
+from bugtracker.periods import Days
 from bugtracker.queries import projects as queries
+from bugtracker.queries import statistics
 from bugtracker.security.scoping import not_found
+from bugtracker.serializers import statistics as shown
 from bugtracker.serializers import tracker as serializers
 from bugtracker.services import projects as service
 
@@ -38,3 +41,12 @@ def delete_project(ctx: Context, project_id: str) -> Reply:
     """DELETE /api/projects/{project_id}: archives"""
     service.archive_project(ctx, project_id)
     return Reply(status=204)
+
+
+def get_project_statistics(ctx: Context, project_id: str) -> Reply:
+    """GET /api/projects/{project_id}/statistics"""
+    period = Days.asked(ctx.query, ctx.now)
+    row = ctx.session.execute(statistics.of_project(ctx, project_id, period)).one_or_none()
+    if row is None:
+        raise not_found("project")
+    return Reply(shown.of_project(row, period))

@@ -20,6 +20,7 @@ from bugtracker.login_analytics.recording import record_login
 from bugtracker.login_analytics.rollup import nightly, roll_up_past
 from bugtracker.mail import exports, farewells, invitations, webhooks
 from bugtracker.mail import jobs as mail
+from bugtracker.request_counts import prune
 from bugtracker.runtime import Runtime
 
 KEEP_FINISHED_HOURS = 7 * 24
@@ -52,6 +53,7 @@ PERIODIC: dict[str, tuple[str, Callable[[Runtime], object]]] = {
     "deletions.resume": ("7 * * * *", erasing.resume),
     "analytics.nightly": ("17 0 * * *", nightly),
     "analytics.roll_up": ("37 * * * *", roll_up_past),
+    "analytics.prune_requests": ("27 * * * *", lambda runtime: prune(runtime.db)),
 }
 """When each is run (cron, UTC), and what; tried again as the others."""
 

@@ -31,6 +31,7 @@ from bugtracker.models.partner import (
     ProvisioningStep,
 )
 from bugtracker.models.project import Project
+from bugtracker.models.request_count import RequestHour, RequestMinute
 from bugtracker.models.two_factor import BackupCode, TwoFactor
 from bugtracker.models.webhook import (
     Webhook,
@@ -74,6 +75,8 @@ __all__ = [
     "Provisioning",
     "ProvisioningStep",
     "RefreshToken",
+    "RequestHour",
+    "RequestMinute",
     "Session",
     "SigningKey",
     "TwoFactor",

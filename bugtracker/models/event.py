@@ -9,6 +9,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from bugtracker.models.base import Base
 
+OF_STATUS = "resource_type = 'issue' AND action <> 'issue.created' AND changes ? 'status'"
+"""What gave an issue another status than the first one. Statements that read by its index say it
+in these words."""
+
 
 class Event(Base):
     """One change: who did what to which resource, with old and new values.
@@ -35,6 +39,15 @@ class Event(Base):
             "account_id",
             "id",
             postgresql_where=text("account_id IS NOT NULL"),
+        ),
+        Index(
+            "events_of_statuses_idx",
+            "org_id",
+            "project_id",
+            "issue_id",
+            "resource_version",
+            "id",
+            postgresql_where=text(OF_STATUS),
         ),
         Index("events_by_created_idx", "org_id", "created_at", "id"),
         Index("events_by_action_idx", "org_id", "action", "created_at", "id"),

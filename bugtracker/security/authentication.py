@@ -62,7 +62,7 @@ def bearer_handler(
             client = state["client_ip"]
             principal = await to_thread.run_sync(authenticate, runtime, token, client)
             authorise(operation, principal)
-            state["principal"] = principal
+            state["principal"], state["operation_id"] = principal, operation.id
             state["account_id"], state["org_id"] = principal.account_id, principal.org_id
             state["via_key"] = principal.api_key_id
             return {"sub": str(principal.account_id)}

@@ -83,6 +83,7 @@ OPERATIONS: dict[str, str | tuple[str, ...]] = {
     "list_projects": ("view",),
     "create_project": ("create project",),
     "get_project": ("view",),
+    "get_project_statistics": ("view",),
     "update_project": ("edit project", "archive project"),
     "delete_project": ("archive project",),
     "list_issues": ("view",),
@@ -147,6 +148,7 @@ def reads(t: Things) -> list[Try]:
     return [
         Try("view", "list_projects", "/api/projects"),
         Try("view", "get_project", f"/api/projects/{t.project}"),
+        Try("view", "get_project_statistics", f"/api/projects/{t.project}/statistics"),
         Try("view", "list_issues", f"/api/projects/{t.project}/issues"),
         Try("view", "list_all_issues", "/api/issues"),
         Try("view", "get_issue", f"/api/issues/{t.issue}"),
