@@ -9,7 +9,6 @@ from sqlalchemy import NullPool, create_engine, text
 from bugtracker.embedded import Cluster
 from bugtracker.importing.bulk import lift_timeouts
 from bugtracker.login_analytics.rollup import roll_up_past
-from bugtracker.settings import Settings
 from tests.plans import Plan
 from tests.test_plans import LIMIT, Big
 from tests.world import Org, World
@@ -56,15 +55,15 @@ def _fill(world: World, org: Org, people: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def big(world: World, settings: Settings, cluster: Cluster, database: str) -> Big:
+def big(empty_world: World, cluster: Cluster) -> Big:
     """All days but today are rolled up."""
+    world = empty_world
     orgs = [world.create_org() for _ in range(4)]
     for org, people in zip(orgs, (300, 300, 300, PEOPLE), strict=True):
         _fill(world, org, people)
     roll_up_past(world.runtime)
-    engine = create_engine(
-        cluster.admin_url(database), poolclass=NullPool, isolation_level="AUTOCOMMIT"
-    )
+    url = cluster.admin_url(world.runtime.db.engine.url.database or "")
+    engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(text(BEFORE), {"orgs": [each.id for each in orgs]})
         connection.execute(text("VACUUM ANALYZE members, accounts, login_days, login_daily"))
