@@ -1,5 +1,6 @@
 """Every parameter of the contract does something: two requests that differ only in it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -265,8 +266,8 @@ class TestHeader:
         described = CONTRACT.document["components"]["parameters"]["AcceptLanguage"]
         assert (described["name"], described["in"]) == ("Accept-Language", "header")
         for operation in OPERATIONS.values():
-            path = operation.path.format(**scene.paths, session_id="x") + "?unknown=1"
+            path = re.sub(r"\{\w+\}", "x", operation.path) + "?unknown=1"
             german = {"Accept-Language": "de"}
             response = scene.caller.http.request(operation.method, path, headers=german)
-            assert response.status_code in (400, 403), operation.id
+            assert response.status_code in (400, 401, 403), operation.id
             assert response.headers["content-language"] == "de", operation.id

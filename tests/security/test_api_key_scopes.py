@@ -30,7 +30,11 @@ FINE = {
     "archive project": "projects.archive",
     "remove member": "users.delete",
     "edit user": "users.update",
+    "see deletion": "privacy.approve",
+    "ask for deletion": "privacy.approve",
 }
+FOR_SESSIONS = ("cancel deletion", "export user")
+"""What is no program's business: taking requests back, and having personal data."""
 
 
 def needs(contract: Contract, attempt: Try) -> set[str]:
@@ -42,8 +46,12 @@ def needs(contract: Contract, attempt: Try) -> set[str]:
 
 def for_keys(contract: Contract, t: Things) -> list[Try]:
     """What can be done with a key, in an order in which all can be done."""
-    attempts = [*reads(t), *writes(t), *archiving(t)]
-    return [attempt for attempt in attempts if needs(contract, attempt) <= set(SCOPES)]
+    attempts = [*reads(t), *writes(t), *managing(t), *archiving(t)]
+    return [
+        attempt
+        for attempt in attempts
+        if needs(contract, attempt) <= set(SCOPES) and attempt.action not in FOR_SESSIONS
+    ]
 
 
 @dataclass
@@ -90,10 +98,17 @@ class TestScopes:
                 assert missing in problem["detail"], attempt
 
     def test_none_of_them_manages_keys(self, scene: Scene) -> None:
-        for attempt in managing(scene.things):
+        keys = [each for each in managing(scene.things) if each.action == "manage api keys"]
+        assert len(keys) == 6
+        for attempt in keys:
             problem = refused(scene.ask(set(SCOPES), attempt), 403, "permission_denied")
             assert "api_keys.manage" in problem["detail"]
         assert "api_keys.manage" not in SCOPES
+
+    def test_none_of_them_does_what_needs_a_session(self, scene: Scene) -> None:
+        for attempt in writes(scene.things):
+            if attempt.action in FOR_SESSIONS:
+                refused(scene.ask(set(SCOPES), attempt), 403, "session_required")
 
     def test_none_of_them_hands_the_organisation_over(self, scene: Scene) -> None:
         left_out = [
@@ -125,7 +140,7 @@ class TestScopes:
     def test_every_operation_is_tried(self, scene: Scene) -> None:
         tried = {attempt.operation for attempt in everything(scene.things)}
         rest = {name for name in OPERATIONS if name not in tried}
-        assert {OPERATIONS[name] for name in rest} == {ACCOUNT, "public"}
+        assert {OPERATIONS[name] for name in rest} == {ACCOUNT, "public", "partner"}
 
     def test_are_asked_for_wherever_the_role_is(self) -> None:
         """Whoever reads the caller's role himself forgets the scopes."""
