@@ -31,7 +31,7 @@ FINE = {
     "remove member": "users.delete",
     "edit user": "users.update",
     "see deletion": "privacy.approve",
-    "ask for deletion": "privacy.approve",
+    "ask for deletion": "users.delete",
 }
 FOR_SESSIONS = ("cancel deletion", "export user")
 """What is no program's business: taking requests back, and having personal data."""
