@@ -7,7 +7,7 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 
 from bugtracker.contract import load_contract
-from bugtracker.validation import to_2020_12
+from bugtracker.schemas import to_2020_12
 
 CONTRACT = load_contract()
 COMPONENTS = CONTRACT.document["components"]

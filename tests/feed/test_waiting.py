@@ -104,7 +104,10 @@ class TestWait:
             assert [each["type"] for each in items_of(comments)] == ["comment.created"]
         until(watch, 0)
 
-    def test_ends_without_events_when_time_is_up(self, org: Org, follower: Follower) -> None:
+    def test_ends_without_events_when_time_is_up(
+        self, org: Org, follower: Follower, number: Number
+    ) -> None:
+        quiet(org, follower, number)
         began = time.monotonic()
         assert follower.ask(wait=1) == {
             "items": [], "next_cursor": follower.cursor, "has_more": False
@@ -135,8 +138,9 @@ class TestWait:
                 refused(answer.result(PATIENCE), 401, "token_invalid")
 
     def test_of_a_client_that_leaves_ends_at_once(
-        self, watch: Watch, org: Org, follower: Follower
+        self, watch: Watch, org: Org, follower: Follower, number: Number
     ) -> None:
+        quiet(org, follower, number)
         query: dict[str, Any] = {"after": follower.cursor, "wait": PATIENCE}
         with pytest.raises(httpx.ReadTimeout):
             org.auditor.get(FEED, params=query, timeout=1)
@@ -171,8 +175,9 @@ class TestCrowd:
         assert beside < max(4 * alone, 0.25)
 
     def test_is_answered_when_the_server_stops(
-        self, runtime: Runtime, contract: Contract, follower: Follower
+        self, runtime: Runtime, contract: Contract, org: Org, follower: Follower, number: Number
     ) -> None:
+        quiet(org, follower, number)
         watch, count = Watch(runtime.db), 5
         with ExitStack() as stack:
             pool = stack.enter_context(ThreadPoolExecutor(count))

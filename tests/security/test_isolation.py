@@ -79,7 +79,11 @@ class TestPath:
         self, world: World, org: Org, contract: Contract, role: Role, lock: Lock
     ) -> None:
         t = things(org, org.owner, "none")
-        theirs = [attempt for attempt in reads(t) if names_something(contract, attempt)]
+        theirs = [
+            attempt
+            for attempt in reads(t)
+            if names_something(contract, attempt) and attempt.operation not in OF_THE_MOMENT
+        ]
         before = [ask(org.owner.http, contract, attempt).json() for attempt in theirs]
         stranger = lock.http(world, world.create_org().caller(role))
         nothing = Things(*(str(uuid4()) for _ in range(3)), t.developer, str(uuid4()))
@@ -121,6 +125,9 @@ class TestPath:
 # nothing but row-level security filters: theirs everywhere, so they may see them.
 WITH_OWN_EVENTS = {"list_audit_events", "export_audit_events"}
 
+# Two answers differ by the time that went by, or the cursor that tells it.
+OF_THE_MOMENT = {"get_project_statistics", "follow_events", "get_rate_limit_analytics"}
+
 
 class TestList:
     def test_shows_nothing_of_theirs_without_our_own_scoping(
@@ -135,7 +142,9 @@ class TestList:
             alone, both = (ask(http, contract, attempt) for http in (bare, ours.owner.http))
             assert alone.status_code == 200
             assert not [id_ for id_ in theirs if str(id_) in alone.text], attempt
-            assert alone.text == both.text or attempt.operation in WITH_OWN_EVENTS, attempt
+            assert (
+                alone.text == both.text or attempt.operation in WITH_OWN_EVENTS | OF_THE_MOMENT
+            ), attempt
 
 
 class TestReference:

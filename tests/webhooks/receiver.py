@@ -48,7 +48,11 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
+        length = int(self.headers["content-length"])
+        body = self.rfile.read(length)
+        if len(body) < length:
+            # The sender died in the middle of it.
+            return
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.receiver.messages.append(Message(self.path, headers, body))
         self.server.receiver.answer(self)
