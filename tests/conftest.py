@@ -171,9 +171,9 @@ def still(cluster: Cluster, database: str) -> Iterator[Standstill]:
         yield standing
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def worker(runtime: Runtime) -> Iterator[WorkerThread]:
-    """A job worker on this process's database."""
+    """A job worker on this process's database; it stops before a module that wants it quiet."""
     thread = WorkerThread(runtime)
     thread.start()
     yield thread

@@ -105,12 +105,12 @@ class TestParseJson:
 
     @pytest.mark.parametrize("content", REFUSED.values(), ids=REFUSED)
     def test_refuses(self, content: bytes) -> None:
-        begun = time.perf_counter()
+        begun = time.thread_time()
         with pytest.raises(RequestMalformed) as refusal:
             parse_json(content)
         assert refusal.value.status == 400
         assert refusal.value.detail.startswith("The body ")
-        assert time.perf_counter() - begun < 2
+        assert time.thread_time() - begun < 2
 
     def test_accepts_the_extremes(self) -> None:
         text = b'[18446744073709551615, -9223372036854775808, 1.5e308, "\\ud83d\\ude00", "\\u0000"]'

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.timing import within
+
 from .serving import Answer, Implementation, Served, read_answer, serving
 
 HEAD = b"POST /echo HTTP/1.1\r\nHost: t\r\n"
@@ -42,11 +44,10 @@ class TestLength:
         assert either.post(b"x" * 2048).json()["body"] == "x" * 2048
 
     def test_beyond_is_refused_before_anything_is_read(self, either: Served) -> None:
-        begun = time.perf_counter()
+        # Not 408: nothing of the body is waited for.
         answer = send(either, HEAD + b"Content-Length: 2049\r\n\r\n")
         assert (answer.status, answer.code) == (413, "body_too_large")
         assert answer.one("connection") == "close"
-        assert time.perf_counter() - begun < 0.3
 
     @pytest.mark.parametrize("length", ["9" * 18, "9" * 30])
     def test_astronomic_ones_are_refused(self, either: Served, length: str) -> None:
@@ -103,7 +104,7 @@ class TestChunked:
             connection.sendall(CHUNKED + chunk(b"x" * 2049))
             data = connection.makefile("rb").read()
         assert data.startswith(b"HTTP/1.1 413")
-        assert time.perf_counter() - begun < 5
+        assert time.perf_counter() - begun < within(1)
 
     def test_a_refusal_for_another_reason_closes_the_connection(self, either: Served) -> None:
         answer = send(either, CHUNKED.replace(b"/echo", b"//echo"), chunk(b"x"))
@@ -119,7 +120,7 @@ class TestSlowClients:
         answer = send(either, start)
         assert (answer.status, answer.code) == (408, "request_timeout")
         assert answer.one("connection") == "close"
-        assert time.perf_counter() - begun < 2
+        assert time.perf_counter() - begun < within(1)
 
     def test_a_body_that_drips_times_out_in_all(self, either: Served) -> None:
         drops = [b"x"] * 10
@@ -132,7 +133,7 @@ class TestSlowClients:
             connection.sendall(HEAD + b"Content-Length: 9\r\n\r\n")
         begun = time.perf_counter()
         assert either.request("/healthz").status == 200
-        assert time.perf_counter() - begun < 1
+        assert time.perf_counter() - begun < within(0.3)
         for connection in stalled:
             connection.close()
 
@@ -154,12 +155,10 @@ class TestExpectContinue:
             assert read_answer(connection).json()["body"] == "{}"
 
     def test_is_refused_at_once_when_it_is_not(self, either: Served) -> None:
-        begun = time.perf_counter()
         with either.connect() as connection:
             connection.sendall(HEAD + b"Content-Length: 5000\r\nExpect: 100-continue\r\n\r\n")
             data = connection.makefile("rb").read()
         assert data.startswith(b"HTTP/1.1 413")
-        assert time.perf_counter() - begun < 1
 
 
 def test_a_refusal_with_a_small_body_keeps_the_connection(either: Served) -> None:

@@ -103,8 +103,8 @@ def test_connect_opens_no_tunnel(either: Served) -> None:
 )
 def test_the_longest_targets_are_checked_in_no_time(piece: str) -> None:
     raw = ("/" + piece * 8000)[:8000].encode()
-    begun = time.perf_counter()
+    begun = time.thread_time()
     for _ in range(10):
         with contextlib.suppress(AppError):
             check_target(raw, raw[:180])
-    assert time.perf_counter() - begun < 0.5
+    assert time.thread_time() - begun < 0.5

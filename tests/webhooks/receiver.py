@@ -132,6 +132,16 @@ def hang(handler: Handler) -> None:
     handler.connection.recv(1)
 
 
+def hang_until(over: threading.Event) -> Answer:
+    """Says nothing, until ``over`` or for longer than any sender waits; then goes."""
+
+    def answer(handler: Handler) -> None:
+        handler.close_connection = True
+        over.wait(60)
+
+    return answer
+
+
 def drip(handler: Handler) -> None:
     """A byte of a header at a time, for ever."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Drip: ")
