@@ -2,17 +2,12 @@
 
 from uuid import UUID
 
-import structlog
 from sqlalchemy import select
 
-from bugtracker.clock import utc_now
-from bugtracker.mail.message import compose, language_for
-from bugtracker.mail.sending import send_mail
+from bugtracker.mail.letters import send_to_account
 from bugtracker.messages import SOURCE
 from bugtracker.models import Account, DeletionRequest, Organisation
 from bugtracker.runtime import Runtime
-
-log = structlog.get_logger()
 
 
 def deletion_refused(
@@ -39,26 +34,9 @@ def _decided(runtime: Runtime, kind: str, request: DeletionRequest, asked: str) 
         ).one()
     if account is not None:
         values = {"organisation": organisation, "reason": request.reason or ""}
-        _send(runtime, kind, account, values, asked)
+        send_to_account(runtime.settings, kind, account, values, asked)
 
 
 def account_deleted(runtime: Runtime, account: Account, language: str) -> None:
     """Mails whoever deleted their account that it is closed."""
-    _send(runtime, "account_deleted", account, {}, language)
-
-
-def _send(
-    runtime: Runtime, kind: str, account: Account, values: dict[str, str], asked: str
-) -> None:
-    """In the language that the account has set, else in the one it was asked for in."""
-    settings = runtime.settings
-    message = compose(
-        kind,
-        sender=settings.mail_from,
-        recipient=account.email,
-        now=utc_now(),
-        values={"username": account.username, "base_url": settings.base_url, **values},
-        language=language_for(account.language, asked),
-    )
-    send_mail(settings, message)
-    log.info("mail_sent", kind=kind, account=str(account.id))
+    send_to_account(runtime.settings, "account_deleted", account, {}, language)

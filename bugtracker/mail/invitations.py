@@ -2,20 +2,17 @@
 
 from uuid import UUID
 
-import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from bugtracker.clock import utc_now
-from bugtracker.mail.message import compose, duration, language_for
-from bugtracker.mail.sending import send_mail
+from bugtracker.mail.letters import send_letter
+from bugtracker.mail.message import duration, language_for
 from bugtracker.messages import SOURCE, _
 from bugtracker.models import Account, Invitation, Organisation
 from bugtracker.queries.people import PEOPLE
 from bugtracker.runtime import Runtime
 from bugtracker.security.secrets import new_token, token_hash
-
-log = structlog.get_logger()
 
 
 def invitation(runtime: Runtime, org_id: str, invitation_id: str, language: str = SOURCE) -> None:
@@ -37,18 +34,8 @@ def invitation(runtime: Runtime, org_id: str, invitation_id: str, language: str 
         "link": f"{settings.links_base}/#action=accept-invitation&token={token}",
         "endpoint": f"{settings.base_url}/api/invitations/accept",
         "lifetime": duration(settings.invitation_seconds),
-        "base_url": settings.base_url,
     }
-    message = compose(
-        "invitation",
-        sender=settings.mail_from,
-        recipient=recipient,
-        now=utc_now(),
-        values=values,
-        language=language,
-    )
-    send_mail(settings, message)
-    log.info("mail_sent", kind="invitation", invitation=invitation_id)
+    send_letter(settings, "invitation", recipient, values, language, invitation=invitation_id)
 
 
 def _lock(session: Session, org_id: UUID, invitation_id: UUID) -> Invitation | None:

@@ -1,17 +1,15 @@
 """The jobs that send mails. Each is told ids, and the language of the request behind it; secrets
 are made here and go into the mail only."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from bugtracker.clock import utc_now
-from bugtracker.mail.message import compose, duration, language_for
-from bugtracker.mail.sending import send_mail
+from bugtracker.mail.letters import send_to_account
+from bugtracker.mail.message import duration
 from bugtracker.messages import SOURCE, _
 from bugtracker.models import Account, BackupCode
 from bugtracker.models import Session as Login
@@ -19,9 +17,6 @@ from bugtracker.runtime import Runtime
 from bugtracker.security import one_time_tokens
 from bugtracker.security.one_time_tokens import MAGIC_LINK, RESET, VERIFY_EMAIL
 from bugtracker.serializers.sessions import device
-from bugtracker.settings import Settings
-
-log = structlog.get_logger()
 
 
 def verify_email(runtime: Runtime, account_id: str, language: str = SOURCE) -> None:
@@ -74,7 +69,7 @@ def _send_link(runtime: Runtime, account_id: str, link: Link) -> None:
         "endpoint": f"{runtime.settings.base_url}/api/auth/{link.path}",
         "lifetime": duration(link.lifetime),
     }
-    _send(runtime.settings, link.purpose, account, values, link.language)
+    send_to_account(runtime.settings, link.purpose, account, values, link.language)
 
 
 def two_factor_changed(
@@ -86,7 +81,7 @@ def two_factor_changed(
         left = _backup_codes_left(session, account_id)
     if account is not None:
         values = {"change": change, "left": str(left)}
-        _send(runtime.settings, "two_factor_changed", account, values, language)
+        send_to_account(runtime.settings, "two_factor_changed", account, values, language)
 
 
 def _backup_codes_left(session: Session, account_id: str) -> int:
@@ -105,7 +100,7 @@ def new_sign_in(runtime: Runtime, session_id: str, language: str = SOURCE) -> No
             "ip": str(login.ip) if login.ip else _("unknown"),
             "time": f"{login.created_at:%Y-%m-%d %H:%M} UTC",
         }
-        _send(runtime.settings, "new_sign_in", account, values, language)
+        send_to_account(runtime.settings, "new_sign_in", account, values, language)
 
 
 def password_changed(runtime: Runtime, account_id: str, language: str = SOURCE) -> None:
@@ -115,7 +110,7 @@ def password_changed(runtime: Runtime, account_id: str, language: str = SOURCE) 
     if account is not None:
         endpoint = f"{runtime.settings.base_url}/api/auth/password/forgot"
         values = {"endpoint": endpoint}
-        _send(runtime.settings, "password_changed", account, values, language)
+        send_to_account(runtime.settings, "password_changed", account, values, language)
 
 
 def address_known(runtime: Runtime, account_id: str, language: str = SOURCE) -> None:
@@ -123,7 +118,7 @@ def address_known(runtime: Runtime, account_id: str, language: str = SOURCE) -> 
     with runtime.db.transaction() as session:
         account = _account(session, account_id)
     if account is not None:
-        _send(runtime.settings, "address_known", account, {}, language)
+        send_to_account(runtime.settings, "address_known", account, {}, language)
 
 
 def _account(session: Session, account_id: str, *, for_update: bool = False) -> Account | None:
@@ -137,19 +132,3 @@ def _mint(session: Session, account_id: UUID, purpose: str, lifetime: int) -> st
     now = utc_now()
     one_time_tokens.void(session, account_id, now, purpose)
     return one_time_tokens.mint(session, account_id, purpose, lifetime, now)
-
-
-def _send(
-    settings: Settings, kind: str, account: Account, values: Mapping[str, str], asked: str
-) -> None:
-    """In the language that the account has set, else in the one it was asked for in."""
-    message = compose(
-        kind,
-        sender=settings.mail_from,
-        recipient=account.email,
-        now=utc_now(),
-        values={"username": account.username, "base_url": settings.base_url, **values},
-        language=language_for(account.language, asked),
-    )
-    send_mail(settings, message)
-    log.info("mail_sent", kind=kind, account=str(account.id))

@@ -3,18 +3,13 @@
 from typing import Any
 from uuid import UUID
 
-import structlog
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from bugtracker.clock import utc_now
-from bugtracker.mail.message import compose, language_for
-from bugtracker.mail.sending import send_mail
+from bugtracker.mail.letters import send_to_account
 from bugtracker.messages import SOURCE
 from bugtracker.models import Account, Organisation, Webhook
 from bugtracker.runtime import Runtime
-
-log = structlog.get_logger()
 
 
 def webhook_suspended(
@@ -28,25 +23,13 @@ def webhook_suspended(
         )
     if webhook is None or account is None:
         return
-    settings = runtime.settings
     values = {
-        "username": account.username,
         "organisation": webhook.name,
         "description": webhook.description or webhook_id,
         "reason": webhook.suspended_because,
-        "endpoint": f"{settings.base_url}/api/webhooks/{webhook_id}",
-        "base_url": settings.base_url,
+        "endpoint": f"{runtime.settings.base_url}/api/webhooks/{webhook_id}",
     }
-    message = compose(
-        "webhook_suspended",
-        sender=settings.mail_from,
-        recipient=account.email,
-        now=utc_now(),
-        values=values,
-        language=language_for(account.language, language),
-    )
-    send_mail(settings, message)
-    log.info("mail_sent", kind="webhook_suspended", account=account_id)
+    send_to_account(runtime.settings, "webhook_suspended", account, values, language)
 
 
 def _suspended(session: Session, org_id: UUID, webhook_id: UUID) -> Row[*tuple[Any, ...]] | None:
