@@ -9,7 +9,7 @@ import copy
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -131,6 +131,7 @@ class Contract:
         return node
 
 
+@cache
 def load_contract(root: Path = ROOT_FILE) -> Contract:
     """Reads and bundles the contract below ``root``.
 
