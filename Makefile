@@ -14,7 +14,7 @@ BROKEN := $(if $(realpath $(BIN)/python),,always)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test coverage proofs mutants fuzz lint format messages lock swagger-ui clean always
+.PHONY: help run test coverage proofs mutants fuzz fuzz-filters lint format messages lock swagger-ui clean always
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -35,10 +35,16 @@ proofs: .venv/.dev ## Run the proofs in full: races, a broken Redis, timing, sec
 mutants: .venv/.dev ## Delete each check of the security code; tests must notice (hours; ARGS="keys")
 	@exec $(BIN)/python tools/mutants.py $(ARGS)
 
-fuzz: .venv/.dev ## Fuzz the API for long, differently each time (EXAMPLES=500 per operation; filters 40 times that)
-	@export SCHEMATHESIS_MAX_EXAMPLES=$(or $(EXAMPLES),500); \
-	FILTER_EXAMPLES=$$((SCHEMATHESIS_MAX_EXAMPLES * 40)) exec $(BIN)/pytest -n $(WORKERS) --timeout 0 \
-		tests/test_schemathesis.py tests/rsql/test_properties.py
+SEEDS ?= $(shell shuf -i 1-999999999 -n 3)
+fuzz: .venv/.dev ## Fuzz the API for long with three random seeds (EXAMPLES=100 an operation; SEEDS="1 2")
+	@export SCHEMATHESIS_MAX_EXAMPLES=$(or $(EXAMPLES),100); for seed in $(SEEDS); do \
+		echo "fuzz: seed $$seed, $$SCHEMATHESIS_MAX_EXAMPLES examples an operation"; \
+		SCHEMATHESIS_SEED=$$seed $(BIN)/pytest -n $(WORKERS) --timeout 0 tests/test_schemathesis.py || exit; \
+	done
+
+fuzz-filters: .venv/.dev ## Give the filter language random inputs (EXAMPLES=20000)
+	@FILTER_EXAMPLES=$(or $(EXAMPLES),20000) exec $(BIN)/pytest -n $(WORKERS) --timeout 0 \
+		tests/rsql/test_properties.py
 
 lint: .venv/.dev ## Run the linters and the type checker only
 	$(BIN)/ruff check .
