@@ -14,7 +14,8 @@ BROKEN := $(if $(realpath $(BIN)/python),,always)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test coverage proofs mutants fuzz fuzz-filters lint format messages lock swagger-ui clean always
+.PHONY: help run test coverage proofs mutants fuzz fuzz-filters contract-lint \
+	contract-diff lint format messages lock swagger-ui clean always
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -62,6 +63,25 @@ lock: .tools/uv.txt ## Compile requirements/*.txt (UPGRADE=--upgrade takes newer
 	cd requirements && for name in uv build base; do \
 		$(subst .tools,../.tools,$(COMPILE)) $$name.in -o $$name.txt || exit; done
 	cd requirements && $(subst .tools,../.tools,$(COMPILE)) -c base.txt dev.in -o dev.txt
+
+CONTRACT_TOOLS := .tools/contract
+CONTRACT := $(CONTRACT_TOOLS)/bugtracker.json
+# Not `npm ci`: it wants the packages of every platform, and mirrors may lack them.
+$(CONTRACT_TOOLS)/.installed: tools/contract/package.json tools/contract/package-lock.json
+	@mkdir -p $(CONTRACT_TOOLS) && cp $^ $(CONTRACT_TOOLS)/
+	@cd $(CONTRACT_TOOLS) && npm install --silent --no-save --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+contract-lint: .venv/.dev $(CONTRACT_TOOLS)/.installed ## Lint the contract: Spectral with the OWASP rules, and Redocly (needs Node)
+	@$(BIN)/python -m tools.bundle > $(CONTRACT)
+	@cp tools/contract/*.yaml $(CONTRACT_TOOLS)/
+	@cd $(CONTRACT_TOOLS) && node_modules/.bin/spectral lint bugtracker.json --ruleset spectral.yaml \
+		--fail-severity hint
+	@cd $(CONTRACT_TOOLS) && REDOCLY_TELEMETRY=off node_modules/.bin/redocly lint bugtracker.json \
+		--config redocly.yaml
+
+contract-diff: .venv/.dev $(CONTRACT_TOOLS)/.installed ## Compare the contract with BASE's (the last tag, else main): breaking changes fail
+	@BASE="$(BASE)" TOOLS="$(CONTRACT_TOOLS)" PYTHON="$(BIN)/python" scripts/contract-diff
 
 SWAGGER_UI := bugtracker/pages/static/swagger-ui
 swagger-ui: ## Take the newest Swagger UI 5 from npm (rarely; look at /docs afterwards)
