@@ -1,7 +1,7 @@
 """Writes the contract as one JSON document, as the server gives it out: ``python -m tools.bundle``.
 
-``python -m tools.bundle path/to/openapi/bugtracker.yaml`` writes that version of it. Exit code 1 for a contract
-that cannot be bundled.
+``python -m tools.bundle path/to/openapi/bugtracker.yaml`` writes that version of it. Exit code 1
+for a contract that cannot be bundled.
 """
 
 import sys
