@@ -10,6 +10,12 @@ from bugtracker.contract import Contract, Operation
 from bugtracker.errors import PROBLEM_MEDIA_TYPE
 from bugtracker.schemas import Schemas
 
+Answered = tuple[str, str, str]
+"""Operation, status, and the code of a problem, else nothing."""
+
+ANSWERED: set[Answered] = set()
+"""What this process has seen; :mod:`tests.answers` asks for all."""
+
 
 class Conformance:
     """Checks responses; an httpx response hook."""
@@ -19,8 +25,6 @@ class Conformance:
         self._schemas = Schemas(contract)
         self._validators: dict[tuple[str, str], Draft202012Validator] = {}
         self._routes = [(_pattern(op.path), op) for op in contract.operations.values()]
-        self.seen: set[tuple[str, int]] = set()
-        """(operation, status) pairs that were answered."""
 
     def __call__(self, response: httpx.Response) -> None:
         response.read()
@@ -38,7 +42,6 @@ class Conformance:
     def check(self, operation: Operation, response: httpx.Response) -> None:
         """AssertionError when the answer is not what the contract documents."""
         status = str(response.status_code)
-        self.seen.add((operation.id, response.status_code))
         documented = operation.raw["responses"]
         assert status in documented, f"{operation.id} answered an undocumented {status}"
         node = self._contract.resolve(documented[status])
@@ -46,11 +49,13 @@ class Conformance:
             if self._contract.resolve(header).get("required"):
                 assert name in response.headers, f"{operation.id} {status} lacks {name}"
         if "content" not in node:
+            ANSWERED.add((operation.id, status, ""))
             assert not response.content, f"{operation.id} {status} has a body"
             return
         media_type = response.headers["content-type"].partition(";")[0]
         assert media_type in node["content"], f"{operation.id} {status} is {media_type}"
         if response.request.method != "HEAD":
+            ANSWERED.add((operation.id, status, _code(response)))
             self._check_body(operation, status, node["content"][media_type], response)
 
     def _check_body(self, operation: Operation, status: str, media: Any, response: Any) -> None:
@@ -62,10 +67,14 @@ class Conformance:
             for error in self._validators[key].iter_errors(_content(response))
         ]
         assert not errors, f"{operation.id} {status}: {errors}"
-        is_problem = response.headers["content-type"] == PROBLEM_MEDIA_TYPE
-        if is_problem and "examples" in media:
-            code = response.json()["code"]
+        if (code := _code(response)) and "examples" in media:
             assert code in media["examples"], f"{operation.id} {status}: {code} is undocumented"
+
+
+def _code(response: httpx.Response) -> str:
+    """The code of a problem, else nothing."""
+    is_problem = response.headers["content-type"] == PROBLEM_MEDIA_TYPE
+    return str(response.json()["code"]) if is_problem else ""
 
 
 def _content(response: httpx.Response) -> Any:

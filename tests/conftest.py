@@ -20,6 +20,7 @@ from bugtracker.logs import configure_logging
 from bugtracker.migrate import migrate
 from bugtracker.runtime import Runtime
 from bugtracker.settings import Settings
+from tests.answers import AnswersPlugin
 from tests.conformance import Conformance
 from tests.parallel import Standstill, standstill
 from tests.redis_server import redis_server
@@ -28,6 +29,12 @@ from tests.serving import Server, serve
 from tests.world import Json, Org, World
 
 TEMPLATE = "bugtracker_template"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Every documented answer has to be given in some test."""
+    config.pluginmanager.register(AnswersPlugin())
+
 
 # A refusal whose text nobody can translate answers 500, and the log says which text.
 problems.must_be_marked = True

@@ -1,4 +1,4 @@
-"""What holds for any filter at all. ``make fuzz-filters`` runs far more of them (FILTER_EXAMPLES)."""
+"""What holds for any filter at all; ``make fuzz-filters`` runs far more of them."""
 
 import os
 import re
