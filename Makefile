@@ -16,7 +16,9 @@ BROKEN := $(if $(realpath $(BIN)/python),,always)
 .DELETE_ON_ERROR:
 # Tools of the pipeline and of operators: far too many for the environment of the tests.
 TOOLS := .tools/deploy/bin
-.PHONY: k8s-test workflows-test audit advisories contract breaking clients
+CONTRACT := .tools/contract/node_modules/.bin
+NO_SECRETS := ^(\.secrets\.baseline|requirements/.*\.txt|tools/contract/package-lock\.json)$$
+.PHONY: k8s-test workflows-test audit advisories secrets contract breaking clients
 .PHONY: help run test coverage proofs mutants fuzz lint format messages lock swagger-ui clean always
 
 help: ## List the targets
@@ -61,13 +63,29 @@ workflows-test: .venv/.dev $(TOOLS)/.made ## Check the pipeline: schema, securit
 	$(TOOLS)/zizmor --offline --quiet --pedantic .github
 	$(BIN)/pytest tests/pipeline
 
-audit: .venv/.dev $(TOOLS)/.made ## Search the code for insecure patterns and for secrets
-	@TOOLS=$(TOOLS) exec scripts/audit
+audit: .venv/.dev $(TOOLS)/.made ## Search the code for insecure patterns and for secrets (offline)
+	$(BIN)/bandit -q -ll -r bugtracker tools
+	git ls-files -z | xargs -0 $(TOOLS)/detect-secrets-hook --no-verify --baseline .secrets.baseline
+
+secrets: $(TOOLS)/.made ## Write down anew what only looks like a secret (look at the difference)
+	$(TOOLS)/detect-secrets scan --no-verify --exclude-files '$(NO_SECRETS)' > .secrets.baseline
 
 advisories: $(TOOLS)/.made ## Ask the database of advisories about every locked package (needs the internet)
 	@set -e; for name in base build uv dev deploy; do \
 		echo "pip-audit: $$name"; $(TOOLS)/pip-audit --strict --disable-pip --require-hashes \
 			-r requirements/$$name.txt; done
+
+contract: .venv/.dev .tools/contract/.made ## Lint the contract as the program serves it (needs node)
+	@mkdir -p build
+	@PYTHONPATH=. $(BIN)/python -c "from bugtracker.contract import load_contract as load; \
+		open('build/openapi.json', 'wb').write(load().json_bytes)"
+	REDOCLY_TELEMETRY=off $(CONTRACT)/redocly lint --config tools/contract/redocly.yaml build/openapi.json
+
+breaking: .venv/.dev .tools/contract/.made ## Does the contract break clients of BASE=main? (needs node)
+	@scripts/contract-breaking $(or $(BASE),main)
+
+clients: contract ## Generate the types of a TypeScript client into build/clients (needs node)
+	$(CONTRACT)/openapi-typescript build/openapi.json -o build/clients/typescript/bugtracker.d.ts
 
 messages: .venv/.dev ## Put new messages of the code into the catalogues, to be translated
 	@exec $(BIN)/python -m tools.messages
@@ -112,6 +130,13 @@ $(TOOLS)/.made: requirements/deploy.txt .tools/uv.txt .venv/.base
 	@rm -rf .tools/deploy
 	@$(UV) venv -q --python $(BIN)/python .tools/deploy
 	@$(subst VIRTUAL_ENV=.venv,VIRTUAL_ENV=.tools/deploy,$(INSTALL)) --require-hashes -r requirements/deploy.txt
+	@touch $@
+
+.tools/contract/.made: tools/contract/package.json tools/contract/package-lock.json
+	@mkdir -p .tools/contract
+	@cp $^ .tools/contract/
+	@echo "make: installing the tools of the contract" >&2
+	@cd .tools/contract && npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 .venv/.dev: requirements/dev.txt .venv/.base

@@ -1,7 +1,7 @@
 """What is in k8s/, as Python sees it: the sources, and what they were rendered to, if they were.
 
-``make k8s-test`` renders the overlays with kubectl and names their directory in TEST_RENDERED; plain
-``make test`` needs no kubectl and reads the base as it stands.
+``make k8s-test`` renders the overlays with kubectl and names their directory in TEST_RENDERED;
+plain ``make test`` needs no kubectl and reads the base as it stands.
 """
 
 import os
@@ -59,9 +59,7 @@ def named(manifests: list[Manifest], kind: str, name: str) -> Manifest:
     """The one of this kind and name, whatever hash kustomize gave it."""
     suffix = re.compile(re.escape(name) + "(-[a-z0-9]{10})?")
     (found,) = (
-        each
-        for each in of_kind(manifests, kind)
-        if suffix.fullmatch(each["metadata"]["name"])
+        each for each in of_kind(manifests, kind) if suffix.fullmatch(each["metadata"]["name"])
     )
     return found
 

@@ -91,7 +91,9 @@ class TestPods:
                 assert how["port"] in ports, (name, probe)
 
     def test_have_time_to_end_what_they_do(self, manifests: list[Manifest]) -> None:
-        grace = int(named(manifests, "ConfigMap", "bugtracker")["data"]["BUGTRACKER_SHUTDOWN_GRACE"])
+        grace = int(
+            named(manifests, "ConfigMap", "bugtracker")["data"]["BUGTRACKER_SHUTDOWN_GRACE"]
+        )
         api, worker = (ours(manifests)[name]["spec"] for name in ("api", "worker"))
         waits = api["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
         assert api["terminationGracePeriodSeconds"] > waits + grace
@@ -180,7 +182,9 @@ class TestSettings:
         for overlay in ("dev", "production"):
             values = environment_file(K8S / "base/bugtracker.env")
             values |= environment_file(K8S / "overlays" / overlay / "bugtracker.env")
-            values |= {key: value for each in development_secrets().values() for key, value in each.items()}
+            values |= {
+                key: value for each in development_secrets().values() for key, value in each.items()
+            }
             for name in FIELDS:
                 monkeypatch.delenv(name, raising=False)
             for name, value in values.items():

@@ -100,7 +100,15 @@ class TestWebhooks:
         blocks = [each["ipBlock"] for each in rule["to"]]
         excepted = [ip_network(each) for block in blocks for each in block["except"]]
         edges = {str(edge) for each in [*excepted, *NOT_PUBLIC] for edge in neighbourhood(each)}
-        edges |= {"10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "fd00::1", "fe80::1", "ff02::1"}
+        edges |= {
+            "10.0.0.1",
+            "127.0.0.1",
+            "169.254.169.254",
+            "::1",
+            "fd00::1",
+            "fe80::1",
+            "ff02::1",
+        }
         edges |= {"::ffff:10.0.0.1", "64:ff9b::a00:1", "8.8.8.8", "2606:4700::1111"}
         assert len(edges) > 50
         for edge in sorted(edges):
