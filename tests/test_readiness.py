@@ -91,14 +91,6 @@ class TestReadiness:
             as_owner(cluster, own_database, "INSERT INTO alembic_version TABLE kept")
             assert http.get("/readyz").status_code == 200
 
-    def test_a_schema_ahead_is_no_reason_to_stop_serving(
-        self, fragile: World, cluster: Cluster, own_database: str
-    ) -> None:
-        """The migration of the next version has run, and its processes are not there yet."""
-        as_owner(cluster, own_database, "UPDATE alembic_version SET version_num = '9999'")
-        with fragile.client() as http:
-            assert http.get("/readyz").status_code == 200
-
     def test_a_database_without_schema_is_not_ready(
         self, fragile: World, cluster: Cluster, own_database: str
     ) -> None:
