@@ -81,6 +81,10 @@ class TestPods:
         assert paths == {"startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz"}
         for path in paths.values():
             assert contract.document["paths"][path]["get"]["x-public"] is True
+        worker = container(ours(manifests)["worker"])
+        for probe in ("startup", "liveness", "readiness"):
+            where = {"path": "/healthz", "port": "metrics"}
+            assert worker[f"{probe}Probe"]["httpGet"] == where
 
     def test_are_probed_at_ports_they_have(self, manifests: list[Manifest]) -> None:
         for name, pod in pods(manifests):
