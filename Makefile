@@ -70,9 +70,9 @@ audit: .venv/.dev $(TOOLS)/.made ## Search the code for insecure patterns and fo
 secrets: $(TOOLS)/.made ## Write down anew what only looks like a secret (look at the difference)
 	$(TOOLS)/detect-secrets scan --no-verify --exclude-files '$(NO_SECRETS)' > .secrets.baseline
 
-advisories: $(TOOLS)/.made ## Ask the database of advisories about every locked package (needs the internet)
+advisories: .venv/.dev ## Ask the database of advisories about every locked package (needs the internet)
 	@set -e; for name in base build uv dev deploy; do \
-		echo "pip-audit: $$name"; $(TOOLS)/pip-audit --strict --disable-pip --require-hashes \
+		echo "pip-audit: $$name"; $(BIN)/pip-audit --strict --disable-pip --require-hashes \
 			-r requirements/$$name.txt; done
 
 contract: .venv/.dev .tools/contract/.made ## Lint the contract as the program serves it (needs node)
