@@ -14,8 +14,12 @@ BROKEN := $(if $(realpath $(BIN)/python),,always)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# Tools of the pipeline and of operators: far too many for the environment of the tests.
+TOOLS := .tools/deploy/bin
+NO_SECRETS := ^(\.secrets\.baseline|requirements/.*\.txt|tools/contract/package-lock\.json)$$
 .PHONY: help run test coverage proofs mutants fuzz fuzz-filters contract-lint \
-	contract-diff lint format messages lock swagger-ui clean always
+	contract-diff k8s-test workflows-test audit advisories secrets lint format messages lock \
+	swagger-ui clean always
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -56,11 +60,32 @@ format: .venv/.dev ## Format the code and repair what ruff can repair
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+k8s-test: .venv/.dev $(TOOLS)/.made ## Render the Kubernetes manifests and check them strictly (needs kubectl)
+	@TOOLS=$(TOOLS) exec scripts/k8s-test
+
+workflows-test: .venv/.dev $(TOOLS)/.made ## Check the pipeline: schema, security, our own rules (offline)
+	$(TOOLS)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(TOOLS)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(TOOLS)/zizmor --offline --quiet --pedantic .github
+	$(BIN)/pytest tests/pipeline
+
+audit: .venv/.dev $(TOOLS)/.made ## Search the code for insecure patterns and for secrets (offline)
+	$(BIN)/bandit -q -ll -r bugtracker tools
+	git ls-files -z | xargs -0 $(TOOLS)/detect-secrets-hook --no-verify --baseline .secrets.baseline
+
+secrets: $(TOOLS)/.made ## Write down anew what only looks like a secret (look at the difference)
+	$(TOOLS)/detect-secrets scan --no-verify --exclude-files '$(NO_SECRETS)' > .secrets.baseline
+
+advisories: .venv/.dev ## Ask the database of advisories about every locked package (needs the internet)
+	@set -e; for name in base build uv dev deploy; do \
+		echo "pip-audit: $$name"; $(BIN)/pip-audit --strict --disable-pip --require-hashes \
+			-r requirements/$$name.txt; done
+
 messages: .venv/.dev ## Put new messages of the code into the catalogues, to be translated
 	@exec $(BIN)/python -m tools.messages
 
 lock: .tools/uv.txt ## Compile requirements/*.txt (UPGRADE=--upgrade takes newer versions)
-	cd requirements && for name in uv build base; do \
+	cd requirements && for name in uv build base deploy; do \
 		$(subst .tools,../.tools,$(COMPILE)) $$name.in -o $$name.txt || exit; done
 	cd requirements && $(subst .tools,../.tools,$(COMPILE)) -c base.txt dev.in -o dev.txt
 
@@ -111,6 +136,13 @@ clean: ## Remove the environment, tools and caches (the data in .local stay)
 	@echo "make: installing the locked requirements" >&2
 	@$(INSTALL) --require-hashes -r requirements/base.txt -r requirements/build.txt
 	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(TOOLS)/.made: requirements/deploy.txt .tools/uv.txt .venv/.base
+	@echo "make: installing the tools of the pipeline" >&2
+	@rm -rf .tools/deploy
+	@$(UV) venv -q --python $(BIN)/python .tools/deploy
+	@$(subst VIRTUAL_ENV=.venv,VIRTUAL_ENV=.tools/deploy,$(INSTALL)) --require-hashes -r requirements/deploy.txt
 	@touch $@
 
 .venv/.dev: requirements/dev.txt .venv/.base

@@ -203,7 +203,7 @@ class _Bundler:
 
     def _file(self, path: Path) -> Json:
         if path not in self._files:
-            self._files[path] = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506
+            self._files[path] = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  # nosec
         return self._files[path]
 
 

@@ -49,10 +49,25 @@ def shared_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
+@contextmanager
+def postgres(shared_directory: Path) -> Iterator[Cluster]:
+    """The embedded PostgreSQL, or the one on port 5432 of TEST_POSTGRES_HOST, for tests alone: it
+    trusts whoever connects, and "postgres" is its superuser."""
+    if given := os.environ.get("TEST_POSTGRES_HOST"):
+        cluster = Cluster(Path(given))
+        with (shared_directory / "roles.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            cluster.ensure_roles()
+        yield cluster
+        return
+    with embedded_postgres(shared_directory / "postgres", durable=False) as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def cluster(shared_directory: Path) -> Iterator[Cluster]:
     """A running PostgreSQL with a migrated template database."""
-    with embedded_postgres(shared_directory / "postgres", durable=False) as running:
+    with postgres(shared_directory) as running:
         with (shared_directory / "template.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             running.ensure_database(TEMPLATE)

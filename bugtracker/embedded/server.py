@@ -174,7 +174,7 @@ def _choose_socket_dir(directory: Path) -> Path:
     name = f"bugtracker-{hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]}"
     far = Path(tempfile.gettempdir()).resolve() / name
     if not _suits_a_socket(far):
-        far = Path("/tmp").resolve() / name  # noqa: S108 - checked below
+        far = Path("/tmp").resolve() / name  # noqa: S108 - checked below  # nosec B108
     far.mkdir(mode=0o700, exist_ok=True)
     _refuse_strangers(far, directory)
     return far
