@@ -60,7 +60,7 @@ def proxy(
     shutil.copytree(SHIPPED, conf)
     http_port, https_port = free_port(), free_port()
     _change(conf, [*_places(http_port, https_port, ports), *changes])
-    _install_certificate(directory, conf)
+    _install_certificate(directory)
     log = (directory / "out").open("wb")
     process = subprocess.Popen(
         _command(directory, conf), stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -97,12 +97,12 @@ def _change(conf: Path, changes: Sequence[tuple[str, str, str]]) -> None:
         (conf / name).write_text(content.replace(text, other))
 
 
-def _install_certificate(directory: Path, conf: Path) -> None:
+def _install_certificate(directory: Path) -> None:
     both = certificate(directory, "localhost").read_text()
     begin = both.index("-----BEGIN CERTIFICATE-----")
-    (conf / "certificates").mkdir()
-    (conf / "certificates/tls.key").write_text(both[:begin])
-    (conf / "certificates/tls.crt").write_text(both[begin:])
+    (directory / "certificates").mkdir()
+    (directory / "certificates/tls.key").write_text(both[:begin])
+    (directory / "certificates/tls.crt").write_text(both[begin:])
 
 
 def _command(directory: Path, conf: Path) -> list[str]:

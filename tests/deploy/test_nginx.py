@@ -10,9 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.behind import events_of
+from bugtracker.settings import Settings
+from tests.behind import employee
 from tests.deploy.proxy import Proxy
-from tests.world import World
+from tests.registering import tokens_of
+from tests.world import PASSWORD, World
 
 
 def negotiate(front: Proxy, version: ssl.TLSVersion | None = None) -> ssl.SSLSocket:
@@ -62,17 +64,20 @@ class TestTls:
 
 
 class TestClientAddress:
-    def test_what_the_client_claims_to_be_is_not_believed(self, front: Proxy, world: World) -> None:
-        org = world.create_org()
+    def test_what_the_client_claims_to_be_is_not_believed(
+        self, front: Proxy, world: World, anonymous: httpx.Client, settings: Settings
+    ) -> None:
+        person = employee(world, world.create_org(), anonymous, settings)
         claims = {"X-Forwarded-For": "203.0.113.7", "Forwarded": "for=203.0.113.7"}
-        claims |= {"X-Real-IP": "203.0.113.7", **org.owner.authorization}
+        claims["X-Real-IP"] = "203.0.113.7"
         with front.client("127.0.0.9") as client:
-            made = client.post("/api/projects", json={"name": "Tides"}, headers=claims)
-        assert made.status_code == 201, made.text
-        logged = requests_logged(front, "/api/projects", 1)
-        assert [line["client_ip"] for line in logged] == ["127.0.0.9"]
-        (noted,) = events_of(world.runtime, org, "project.created")
-        assert str(noted.ip) == "127.0.0.9"
+            login = {"username": person.username, "password": PASSWORD}
+            tokens = tokens_of(client.post("/api/auth/login", json=login, headers=claims))
+            bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+            sessions = client.get("/api/auth/sessions", headers=bearer).json()
+        (logged,) = requests_logged(front, "/api/auth/login", 1)
+        assert logged["client_ip"] == "127.0.0.9"
+        assert [each["ip"] for each in sessions["items"]] == ["127.0.0.9"]
 
 
 class TestCompression:
