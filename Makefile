@@ -14,7 +14,7 @@ BROKEN := $(if $(realpath $(BIN)/python),,always)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test coverage proofs mutants fuzz lint format messages lock swagger-ui clean always
+.PHONY: help run test coverage proofs mutants fuzz lint format up image image-test compose-test nginx-test sbom messages lock swagger-ui clean always
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -48,6 +48,34 @@ lint: .venv/.dev ## Run the linters and the type checker only
 format: .venv/.dev ## Format the code and repair what ruff can repair
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+up: .env ## Start everything in containers (docker-compose.yml), first making .env
+	docker compose up --build --detach --wait
+
+.env: | .venv/.base
+	@$(BIN)/bugtracker init-env
+
+ENGINE ?= docker
+image: ## Build the container image (ENGINE=podman)
+	$(ENGINE) build --build-arg REVISION=$$(git rev-parse HEAD) \
+		--build-arg CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) -t bugtracker .
+
+image-test: .venv/.dev ## Build the image with podman and run it, read-only (root; minutes)
+	@exec $(BIN)/python -m tools.image_test
+
+compose-test: .venv/.dev ## Check docker-compose.yml, .env.example and the Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/pytest tests/deploy/test_compose.py tests/deploy/test_environment.py
+
+nginx-test: .venv/.dev ## Hold nginx to what is said of it, with testssl, strictly (a minute)
+	TEST_PROOFS=full $(BIN)/pytest tests/deploy/test_nginx.py tests/deploy/test_nginx_problems.py \
+		tests/deploy/test_failing_over.py
+	$(BIN)/python -m tools.tls_test
+
+sbom: .venv/.dev ## Write sbom.json: the packages of the image, with hashes (CycloneDX)
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+		-o sbom.json requirements/base.txt
 
 messages: .venv/.dev ## Put new messages of the code into the catalogues, to be translated
 	@exec $(BIN)/python -m tools.messages
