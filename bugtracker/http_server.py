@@ -16,7 +16,7 @@ KEEP_ALIVE_SECONDS = 15
 """Longer than a proxy keeps an idle connection (nginx/upstream.conf), so that the proxy is the one
 to close it: were it us, its next request could cross our closing on the way, and be lost."""
 
-LAST_SECONDS = 1.0
+LAST_SECONDS = 3.0
 """How long those who connected last have for their request, when the process ends."""
 
 

@@ -20,7 +20,7 @@ from tests.world import Caller, World
 
 Victims = dict[int, Popen[str]]
 
-DRAIN_SECONDS = 2
+DRAIN_SECONDS = 3
 KEPT_SECONDS = 1
 """Shorter than what is shipped; the first is the longer one, as there."""
 
