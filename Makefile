@@ -17,13 +17,11 @@ BROKEN := $(if $(realpath $(BIN)/python),,always)
 # Tools of the pipeline and of operators: far too many for the environment of the tests.
 TOOLS := .tools/deploy/bin
 NO_SECRETS := ^(\.secrets\.baseline|requirements/.*\.txt|tools/contract/package-lock\.json)$$
-.PHONY: help run test coverage proofs mutants fuzz fuzz-filters contract-lint \
-	contract-diff k8s-test workflows-test audit advisories secrets lint format messages lock \
-	swagger-ui clean always
+.PHONY: always $(shell sed -n 's/^\([a-z0-9-]*\):.*## .*/\1/p' Makefile)
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
-		awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
+		awk -F'|' '{ printf "%-17s %s\n", $$1, $$2 }'
 
 run: .venv/.base ## Start everything on 127.0.0.1:8000 (BUGTRACKER_PORT changes it)
 	@exec $(BIN)/bugtracker serve
@@ -80,6 +78,34 @@ advisories: .venv/.dev ## Ask the database of advisories about every locked pack
 	@set -e; for name in base build uv dev deploy; do \
 		echo "pip-audit: $$name"; $(BIN)/pip-audit --strict --disable-pip --require-hashes \
 			-r requirements/$$name.txt; done
+
+up: .env ## Start everything in containers (docker-compose.yml), first making .env
+	docker compose up --build --detach --wait
+
+.env: | .venv/.base
+	@$(BIN)/bugtracker init-env
+
+ENGINE ?= docker
+image: ## Build the container image (ENGINE=podman)
+	$(ENGINE) build --build-arg REVISION=$$(git rev-parse HEAD) \
+		--build-arg CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) -t bugtracker .
+
+image-test: .venv/.dev ## Build the image with podman and run it, read-only (root; minutes)
+	@exec $(BIN)/python -m tools.image_test
+
+compose-test: .venv/.dev ## Check docker-compose.yml, .env.example and the Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/pytest tests/deploy/test_compose.py tests/deploy/test_environment.py
+
+nginx-test: .venv/.dev ## Hold nginx to what is said of it, with testssl, strictly (a minute)
+	TEST_PROOFS=full $(BIN)/pytest tests/deploy/test_nginx.py tests/deploy/test_nginx_problems.py \
+		tests/deploy/test_failing_over.py
+	$(BIN)/python -m tools.tls_test
+
+sbom: .venv/.dev ## Write sbom.json: the packages of the image, with hashes (CycloneDX)
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+		-o sbom.json requirements/base.txt
 
 messages: .venv/.dev ## Put new messages of the code into the catalogues, to be translated
 	@exec $(BIN)/python -m tools.messages

@@ -60,6 +60,10 @@ class Settings(BaseSettings):
     run_worker: bool | None = None
     """Run the job worker inside ``serve``. Default: only with the embedded database."""
     shutdown_grace: int = Field(10, ge=0)
+    """How long requests and jobs that run may take to end when the process is to end."""
+    drain_seconds: int = Field(0, ge=0, le=300)
+    """How long ``serve`` goes on after SIGTERM, before that: longer than the proxy in front keeps
+    idle connections, so that no request is lost."""
 
     # Edge.
     cors_origins: CommaSeparated = ()

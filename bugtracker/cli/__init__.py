@@ -11,6 +11,7 @@ from bugtracker import __version__
 from bugtracker.cli.analytics import analytics
 from bugtracker.cli.audit import audit
 from bugtracker.cli.data import import_group, seed
+from bugtracker.cli.environment import init_env
 from bugtracker.cli.keys import keys
 from bugtracker.cli.names import environment_variable
 from bugtracker.cli.partners import partners
@@ -56,6 +57,7 @@ for command in (
     worker,
     migrate,
     check,
+    init_env,
     seed,
     import_group,
     create_user,

@@ -13,7 +13,7 @@ from bugtracker.app import create_app, create_runtime
 from bugtracker.cli.names import environment_variable
 from bugtracker.cli.progress import Silent
 from bugtracker.db import owner_engine
-from bugtracker.http_server import server_config
+from bugtracker.http_server import DrainingServer, server_config
 from bugtracker.jobs.worker import WorkerThread, run_worker
 from bugtracker.launch import DEMO_PASSWORD, database_environment, owner_url, runtime_for
 from bugtracker.logs import configure_logging, log_uncaught
@@ -65,7 +65,7 @@ def _server(runtime: Runtime) -> uvicorn.Server:
         port=settings.port,
         timeout_graceful_shutdown=settings.shutdown_grace,
     )
-    return uvicorn.Server(config)
+    return DrainingServer(config, settings.drain_seconds)
 
 
 def _warn_unless_ready(runtime: Runtime) -> None:
