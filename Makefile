@@ -1,6 +1,8 @@
 # Everything a newcomer needs: `make run` and `make test`. Plain `make` lists the rest.
 
 PYTHON ?= python3
+# Where it is set, every process compiles everything anew: seconds of each start.
+export PYTHONDONTWRITEBYTECODE :=
 UV := UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=.venv .tools/bin/uv
 INSTALL := $(UV) pip install -q
 COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
