@@ -55,7 +55,8 @@ messages: .venv/.dev ## Put new messages of the code into the catalogues, to be 
 lock: .tools/uv.txt ## Compile requirements/*.txt (UPGRADE=--upgrade takes newer versions)
 	cd requirements && for name in uv build base; do \
 		$(subst .tools,../.tools,$(COMPILE)) $$name.in -o $$name.txt || exit; done
-	cd requirements && $(subst .tools,../.tools,$(COMPILE)) -c base.txt dev.in -o dev.txt
+	cd requirements && for name in tracing dev; do \
+		$(subst .tools,../.tools,$(COMPILE)) -c base.txt $$name.in -o $$name.txt || exit; done
 
 SWAGGER_UI := bugtracker/pages/static/swagger-ui
 swagger-ui: ## Take the newest Swagger UI 5 from npm (rarely; look at /docs afterwards)

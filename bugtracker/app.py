@@ -16,6 +16,7 @@ from bugtracker.feed.watch import Watch
 from bugtracker.jobs.queue import Queue
 from bugtracker.longpoll import LongPolls
 from bugtracker.messages import load_catalogues
+from bugtracker.metrics.metering import RequestMeter
 from bugtracker.middleware import ProblemMiddleware, ValidationMiddleware
 from bugtracker.pages import Pages
 from bugtracker.paths import PathIndex
@@ -72,6 +73,7 @@ def create_app(
         shared=shared,
         recent_keys=runtime.recent_keys,
         counter=RequestCounter(runtime.request_counts, runtime.db, paths.operation),
+        meter=RequestMeter(paths.operation),
     )
 
 

@@ -61,6 +61,13 @@ class Settings(BaseSettings):
     """Run the job worker inside ``serve``. Default: only with the embedded database."""
     shutdown_grace: int = Field(10, ge=0)
 
+    # Being watched.
+    metrics_port: int | None = Field(None, ge=0, le=65535)
+    """Port of ``/metrics`` and ``/healthz`` for Prometheus and probes, of the API and of the worker
+    alike; 0: any that is free. Absent: none is opened."""
+    metrics_host: str = "127.0.0.1"
+    """Its address: one that only the monitoring reaches; there is no authentication."""
+
     # Edge.
     cors_origins: CommaSeparated = ()
     trusted_proxies: CommaSeparated = ()

@@ -2,7 +2,8 @@
 
 import asyncio
 import signal
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from ipaddress import ip_address
 
 import click
@@ -17,6 +18,7 @@ from bugtracker.http_server import server_config
 from bugtracker.jobs.worker import WorkerThread, run_worker
 from bugtracker.launch import DEMO_PASSWORD, database_environment, owner_url, runtime_for
 from bugtracker.logs import configure_logging, log_uncaught
+from bugtracker.metrics.listener import Pulse, metrics_listener
 from bugtracker.migrate import current_revision, head_revision
 from bugtracker.migrate import migrate as run_migrations
 from bugtracker.runtime import Runtime
@@ -40,6 +42,7 @@ def serve() -> None:
         runtime = stack.enter_context(runtime_for(settings))
         demo = _seed(runtime) if settings.embedded and _is_loopback(settings.host) else None
         _warn_unless_ready(runtime)
+        stack.enter_context(serving_metrics(runtime))
         server = _server(runtime)
         if runtime.settings.run_worker:
             worker_thread = WorkerThread(runtime)
@@ -66,6 +69,21 @@ def _server(runtime: Runtime) -> uvicorn.Server:
         timeout_graceful_shutdown=settings.shutdown_grace,
     )
     return uvicorn.Server(config)
+
+
+@contextmanager
+def serving_metrics(runtime: Runtime, pulse: Pulse | None = None) -> Iterator[None]:
+    """The port of /metrics, where one is set, until the block is left."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(metrics_listener(runtime, pulse))
+        except OSError as error:
+            where = f"{runtime.settings.metrics_host}:{runtime.settings.metrics_port}"
+            raise click.ClickException(
+                f"cannot serve metrics on {where} ({error.strerror});"
+                " BUGTRACKER_METRICS_PORT chooses another port"
+            ) from None
+        yield
 
 
 def _warn_unless_ready(runtime: Runtime) -> None:
@@ -105,15 +123,18 @@ def worker() -> None:
     settings = Settings()
     configure_logging(settings)
     log_uncaught()
-    with runtime_for(settings) as runtime:
-        asyncio.run(_work_until_signalled(runtime))
+    pulse = Pulse()
+    with runtime_for(settings) as runtime, serving_metrics(runtime, pulse):
+        asyncio.run(_work_until_signalled(runtime, pulse))
 
 
-async def _work_until_signalled(runtime: Runtime) -> None:
+async def _work_until_signalled(runtime: Runtime, pulse: Pulse) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    beating = asyncio.create_task(pulse.keep_beating())
     await run_worker(runtime, stop)
+    beating.cancel()
 
 
 @click.command()
