@@ -14,7 +14,7 @@ BROKEN := $(if $(realpath $(BIN)/python),,always)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test coverage proofs mutants fuzz lint format messages lock swagger-ui clean always
+.PHONY: help run test coverage proofs mutants fuzz lint format observability-test messages lock swagger-ui clean always
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -48,6 +48,11 @@ lint: .venv/.dev ## Run the linters and the type checker only
 format: .venv/.dev ## Format the code and repair what ruff can repair
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+PROMTOOL ?= promtool
+observability-test: ## Check alerts and Prometheus configuration with promtool (Debian: package prometheus)
+	cd deploy/observability && $(PROMTOOL) check config prometheus.yml && \
+		$(PROMTOOL) test rules alerts_test.yml
 
 messages: .venv/.dev ## Put new messages of the code into the catalogues, to be translated
 	@exec $(BIN)/python -m tools.messages

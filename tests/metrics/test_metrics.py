@@ -1,8 +1,5 @@
 """/metrics: what a process tells Prometheus, on a port of its own."""
 
-import os
-import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -18,11 +15,11 @@ from bugtracker.app import create_app, create_runtime
 from bugtracker.cli.serving import serving_metrics
 from bugtracker.contract import Contract
 from bugtracker.embedded import Cluster
+from bugtracker.jobs.worker import WorkerThread
 from bugtracker.metrics.listener import DEAD_AFTER_SECONDS, Pulse, metrics_listener
 from bugtracker.runtime import Runtime
 from bugtracker.settings import Settings
 from tests.metrics.scraping import growth, scrape
-from tests.processes import COMMAND, free_port
 from tests.serving import serve
 from tests.timing import within
 from tests.world import PASSWORD, Org, World
@@ -187,6 +184,16 @@ class TestListener:
         with world.client() as http:
             assert http.get("/metrics").status_code == 404
 
+    def test_says_which_version_runs(self, watched: int) -> None:
+        built = f'version="{__version__}"'
+        assert any("build_info" in name and built in name for name in scrape(watched))
+
+    def test_a_worker_tells_of_itself(self, watched: int, worker: WorkerThread) -> None:
+        deadline = time.monotonic() + 60
+        while scrape(watched).get("bugtracker_webhook_last_claim_timestamp_seconds", 0) == 0:
+            assert time.monotonic() < deadline, "it does not ask for deliveries"
+            time.sleep(0.05)
+
     def test_knows_two_paths(self, watched: int) -> None:
         base = f"http://127.0.0.1:{watched}"
         assert httpx.get(f"{base}/healthz").text == "ok\n"
@@ -209,38 +216,3 @@ class TestListener:
             assert httpx.get(url).status_code == 200
             pulse._last = time.monotonic() - DEAD_AFTER_SECONDS - 1
             assert httpx.get(url).status_code == 503
-
-
-class TestProcesses:
-    def test_a_worker_has_numbers_of_its_own(self, cluster: Cluster, own_database: str) -> None:
-        port = free_port()
-        environment = {
-            **os.environ,
-            "DATABASE_URL": cluster.api_url(own_database),
-            "BUGTRACKER_SECRET_KEY": "k" * 32,
-            "BUGTRACKER_METRICS_PORT": str(port),
-        }
-        command = [*COMMAND, "worker"]
-        with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as worker:
-            try:
-                _until(lambda: scrape(port)["bugtracker_workers"] == 1)
-                _until(lambda: scrape(port)["bugtracker_webhook_last_claim_timestamp_seconds"])
-                built = f'version="{__version__}"'
-                assert any("build_info" in name and built in name for name in scrape(port))
-                assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
-                worker.send_signal(signal.SIGTERM)
-                assert worker.wait(30) == 0
-            finally:
-                worker.kill()
-
-
-def _until(holds: Any) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            if holds():
-                return
-        except (httpx.TransportError, KeyError):
-            pass
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
