@@ -23,7 +23,7 @@ from prometheus_client import (
 from bugtracker import __version__
 
 # When each series began: twice as many lines, for nobody.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY = CollectorRegistry(auto_describe=True)
 ProcessCollector(registry=REGISTRY)
 GCCollector(registry=REGISTRY)
