@@ -1,4 +1,4 @@
-"""What a migration must not do to tables that are in use: the rules of docs/operations/migrations.md.
+"""What a migration must not do to tables in use: the rules of docs/operations/migrations.md.
 
 Reads the SQL in a migration's source. A statement that breaks a rule on purpose says why in a
 comment of its own: ``-- in use: 200 rows at most``.
@@ -12,19 +12,20 @@ _NAME = r'(?:IF (?:NOT )?EXISTS )?(?:ONLY )?"?(?P<table>[a-z_.{}]+)"?'
 
 RULES: tuple[tuple[str, str], ...] = (
     (
-        rf"CREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY)[^;]*? ON {_NAME}",
-        "keeps out writes: CONCURRENTLY",
+        rf"CREATE (?:UNIQUE )?INDEX [^;]*? ON {_NAME}",
+        "keeps out writes: made CONCURRENTLY before, IF NOT EXISTS here",
     ),
     (rf"ALTER TABLE {_NAME}[^;]*? ALTER (?:COLUMN )?\S+ (?:SET DATA )?TYPE", "rewrites the table"),
     (rf"ALTER TABLE {_NAME}[^;]*? SET NOT NULL", "reads the table: CHECK … NOT VALID, VALIDATE"),
     (
-        rf"ALTER TABLE {_NAME}[^;]*? ADD (?:CONSTRAINT \S+ )?(?:CHECK|FOREIGN KEY)(?![^;]*NOT VALID)",
+        rf"ALTER TABLE {_NAME}[^;]*? ADD (?:CONSTRAINT \S+ )?(?:CHECK|FOREIGN KEY)"
+        r"(?![^;]*NOT VALID)",
         "reads the table: NOT VALID, then VALIDATE",
     ),
     (
         rf"ALTER TABLE {_NAME}[^;]*? ADD (?:CONSTRAINT \S+ )?(?:UNIQUE|PRIMARY KEY|EXCLUDE)"
         r"(?![^;]*USING INDEX)",
-        "builds an index: CONCURRENTLY before, then USING INDEX",
+        "builds an index: made CONCURRENTLY before, USING INDEX here",
     ),
     (
         rf"ALTER TABLE {_NAME}[^;]*? ADD (?:COLUMN )?[^;]*DEFAULT"
