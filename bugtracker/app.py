@@ -31,6 +31,7 @@ from bugtracker.security.passwords import Hasher, PasswordPolicy
 from bugtracker.security.secrets import Keyring
 from bugtracker.settings import Settings
 from bugtracker.throttle import SharedCounts
+from bugtracker.tracing import traced
 
 
 def create_runtime(settings: Settings) -> Runtime:
@@ -66,7 +67,7 @@ def create_app(
     limits = OperationLimits(runtime, shared)
     api = LongPolls(_connexion(runtime, contract, paths, limits), watch or Watch(runtime.db))
     pages = Pages(api, contract, settings)
-    return Edge(
+    edge = Edge(
         pages,
         settings,
         methods_of=pages.methods_of(paths.methods),
@@ -75,6 +76,7 @@ def create_app(
         counter=RequestCounter(runtime.request_counts, runtime.db, paths.operation),
         meter=RequestMeter(paths.operation),
     )
+    return traced(edge)
 
 
 def _connexion(

@@ -26,6 +26,7 @@ from bugtracker.seeding import Seeded, seed_demo
 from bugtracker.services.readiness import checks
 from bugtracker.settings import Settings
 from bugtracker.tracebacks import message_of
+from bugtracker.tracing import tracing
 
 
 @click.command()
@@ -43,6 +44,7 @@ def serve() -> None:
         demo = _seed(runtime) if settings.embedded and _is_loopback(settings.host) else None
         _warn_unless_ready(runtime)
         stack.enter_context(serving_metrics(runtime))
+        stack.enter_context(sending_traces(runtime, "bugtracker-api"))
         server = _server(runtime)
         if runtime.settings.run_worker:
             worker_thread = WorkerThread(runtime)
@@ -86,6 +88,19 @@ def serving_metrics(runtime: Runtime, pulse: Pulse | None = None) -> Iterator[No
         yield
 
 
+@contextmanager
+def sending_traces(runtime: Runtime, service: str) -> Iterator[None]:
+    """Traces, where they are asked for, until the block is left."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(tracing(runtime, service))
+        except ImportError as error:
+            raise click.ClickException(
+                f"BUGTRACKER_OTLP_ENDPOINT needs requirements/tracing.txt ({error.name} is missing)"
+            ) from None
+        yield
+
+
 def _warn_unless_ready(runtime: Runtime) -> None:
     failed = [part for part, result in checks(runtime.db).items() if result != "ok"]
     if failed:
@@ -124,7 +139,11 @@ def worker() -> None:
     configure_logging(settings)
     log_uncaught()
     pulse = Pulse()
-    with runtime_for(settings) as runtime, serving_metrics(runtime, pulse):
+    with (
+        runtime_for(settings) as runtime,
+        serving_metrics(runtime, pulse),
+        sending_traces(runtime, "bugtracker-worker"),
+    ):
         asyncio.run(_work_until_signalled(runtime, pulse))
 
 

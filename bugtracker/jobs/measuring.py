@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bugtracker.metrics import job_seconds, jobs_run
+from bugtracker.tracing import job_span
 
 
 def measured(task: str, function: Callable[..., None]) -> Callable[..., None]:
@@ -14,7 +15,8 @@ def measured(task: str, function: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         began = time.perf_counter()
         try:
-            function(*args, **kwargs)
+            with job_span(task):
+                function(*args, **kwargs)
         finally:
             job_seconds.labels(task).observe(time.perf_counter() - began)
         jobs_run.labels(task, "succeeded").inc()

@@ -32,6 +32,7 @@ class RequestMeter:
         """It was answered, or the client left."""
         metrics.in_flight.dec()
         operation = scope["state"].get("operation_id") or self._operation(scope)
+        scope["state"]["operation"] = operation
         counter = self._counters.get((operation, status))
         if counter is None:
             counter = metrics.requests.labels(operation, str(status))
