@@ -109,13 +109,19 @@ sbom: .venv/.dev ## Write sbom.json: the packages of the image, with hashes (Cyc
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
 		-o sbom.json requirements/base.txt
 
+PROMTOOL ?= promtool
+observability-test: ## Check alerts and Prometheus configuration with promtool (Debian: package prometheus)
+	cd deploy/observability && $(PROMTOOL) check config prometheus.yml && \
+		$(PROMTOOL) test rules alerts_test.yml
+
 messages: .venv/.dev ## Put new messages of the code into the catalogues, to be translated
 	@exec $(BIN)/python -m tools.messages
 
 lock: .tools/uv.txt ## Compile requirements/*.txt (UPGRADE=--upgrade takes newer versions)
 	cd requirements && for name in uv build base deploy; do \
 		$(subst .tools,../.tools,$(COMPILE)) $$name.in -o $$name.txt || exit; done
-	cd requirements && $(subst .tools,../.tools,$(COMPILE)) -c base.txt dev.in -o dev.txt
+	cd requirements && for name in tracing dev; do \
+		$(subst .tools,../.tools,$(COMPILE)) -c base.txt $$name.in -o $$name.txt || exit; done
 
 CONTRACT_TOOLS := .tools/contract
 CONTRACT := $(CONTRACT_TOOLS)/bugtracker.json

@@ -17,6 +17,7 @@ from bugtracker.feed.watch import Watch
 from bugtracker.jobs.queue import Queue
 from bugtracker.longpoll import LongPolls
 from bugtracker.messages import load_catalogues
+from bugtracker.metrics.metering import RequestMeter
 from bugtracker.middleware import ProblemMiddleware, ValidationMiddleware
 from bugtracker.pages import Pages
 from bugtracker.paths import PathIndex
@@ -31,6 +32,7 @@ from bugtracker.security.passwords import Hasher, PasswordPolicy
 from bugtracker.security.secrets import Keyring
 from bugtracker.settings import Settings
 from bugtracker.throttle import SharedCounts
+from bugtracker.tracing import traced
 
 
 def create_runtime(settings: Settings) -> Runtime:
@@ -66,14 +68,16 @@ def create_app(
     limits = OperationLimits(runtime, shared)
     api = LongPolls(_connexion(runtime, contract, paths, limits), watch or Watch(runtime.db))
     pages = Pages(api, contract, settings)
-    return Edge(
+    edge = Edge(
         pages,
         settings,
         methods_of=pages.methods_of(paths.methods),
         shared=shared,
         recent_keys=runtime.recent_keys,
         counter=RequestCounter(runtime.request_counts, runtime.db, paths.operation),
+        meter=RequestMeter(paths.operation),
     )
+    return traced(edge)
 
 
 def _trust(_self: object, _document: object) -> None:

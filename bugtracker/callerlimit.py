@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from bugtracker.contract import Operation
 from bugtracker.errors import RateLimitExceeded
+from bugtracker.metrics import rate_limited
 from bugtracker.routing import problem_response
 from bugtracker.runtime import Runtime
 from bugtracker.throttle import refusal_text
@@ -110,6 +111,7 @@ def _headers(limit: RequestLimit) -> dict[str, str]:
 
 
 def _refuse(limit: RequestLimit) -> flask.Response:
+    rate_limited.labels(SENSITIVE).inc()
     wait = max(1, limit.reset_at - int(time.time()))
     rate: RateLimitItem = limit.limit
     error = RateLimitExceeded(

@@ -9,6 +9,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bugtracker.errors import AppError, InternalError, ServiceUnavailable
 from bugtracker.messages import _
+from bugtracker.metrics import database_errors
 from bugtracker.tracebacks import QUOTING_CLASS
 
 log = structlog.get_logger()
@@ -29,6 +30,7 @@ def as_app_error(error: DBAPIError | PoolTimeout) -> AppError:
         transient = True
     else:
         transient = state in TRANSIENT or state.startswith(TRANSIENT_CLASSES)
+    database_errors.labels(_kind(error, transient=transient)).inc()
     log.error("database_error", sqlstate=state, transient=transient, **_particulars(error, state))
     if not transient:
         return InternalError()
@@ -36,6 +38,12 @@ def as_app_error(error: DBAPIError | PoolTimeout) -> AppError:
     return ServiceUnavailable(
         _("The database did not answer in time. Try again."), headers={"Retry-After": "1"}
     )
+
+
+def _kind(error: DBAPIError | PoolTimeout, *, transient: bool) -> str:
+    if isinstance(error, PoolTimeout):
+        return "pool"
+    return "transient" if transient else "lasting"
 
 
 def _is_operational(error: Exception) -> bool:

@@ -12,6 +12,9 @@ from sqlalchemy.engine import URL
 from bugtracker.db import APP_ROLE, owner_engine
 from bugtracker.settings import PROJECT_ROOT
 
+LOCK_TIMEOUT = "4s"
+"""Requests behind a migration that waits for a lock wait as long, and give up after eight."""
+
 
 def _config() -> Config:
     config = Config()
@@ -34,18 +37,22 @@ def current_revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def migrate(owner_url: str, api_url: str | None = None) -> tuple[str | None, str]:
+def migrate(
+    owner_url: str, api_url: str | None = None, *, lock_timeout: str = LOCK_TIMEOUT
+) -> tuple[str | None, str]:
     """Runs the outstanding migrations in one transaction; safe in many processes at once, though
     not in many threads: Alembic keeps its context in the module.
 
     Grants the API's role to the login of ``api_url`` when that is not the owner itself.
-    Returns the revision before and after.
+    Returns the revision before and after. SQLAlchemy's OperationalError where a lock cannot be had
+    within ``lock_timeout``: nothing has changed then, and it can be tried again.
     """
     engine = owner_engine(owner_url)
     with engine.begin() as connection:
         before = current_revision(connection)
         config = _config()
         config.attributes["connection"] = connection
+        config.attributes["lock_timeout"] = lock_timeout
         command.upgrade(config, "head")
         after = current_revision(connection)
         _grant_api_role(connection, make_url(api_url) if api_url else None)

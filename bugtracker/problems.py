@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import orjson
 
+from bugtracker import metrics
 from bugtracker.language import Translator, language_headers
 from bugtracker.messages import Message
 
@@ -96,7 +97,8 @@ def problem(error: AppError, request_id: str) -> dict[str, Any]:
 
 
 def problem_bytes(error: AppError, request_id: str, language: str) -> bytes:
-    """The problem document in a language, encoded."""
+    """The problem document in a language, encoded. Every refusal passes here, and is counted."""
+    metrics.problems.labels(error.code).inc()
     translator = Translator(lambda: language)
     document = problem(error, request_id)
     return orjson.dumps(document, translator, orjson.OPT_PASSTHROUGH_SUBCLASS)

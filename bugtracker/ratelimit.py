@@ -21,6 +21,7 @@ from bugtracker.callerlimit import SENSITIVE
 from bugtracker.contract import Contract, Operation
 from bugtracker.edge.addresses import limit_key
 from bugtracker.errors import RateLimitExceeded
+from bugtracker.metrics import rate_limited
 from bugtracker.queries.familiar import has_logged_in_from
 from bugtracker.runtime import Runtime
 from bugtracker.security.principal import PartnerPrincipal
@@ -140,6 +141,7 @@ class OperationLimits:
 
 
 def _exceeded(limit: RateLimit, answer: Quota) -> RateLimitExceeded:
+    rate_limited.labels(limit.name).inc()
     seconds, rate = max(1, answer.retry_after), limit.limit
     headers = {name.decode(): value.decode() for name, value in limit.headers(answer)}
     return RateLimitExceeded(

@@ -65,6 +65,18 @@ class Settings(BaseSettings):
     """How long ``serve`` goes on after SIGTERM, before that: longer than the proxy in front keeps
     idle connections, so that no request is lost."""
 
+    # Being watched.
+    metrics_port: int | None = Field(None, ge=0, le=65535)
+    """Port of ``/metrics`` and ``/healthz`` for Prometheus and probes, of the API and of the worker
+    alike; 0: any that is free. Absent: none is opened."""
+    metrics_host: str = "127.0.0.1"
+    """Its address: one that only the monitoring reaches; there is no authentication."""
+    otlp_endpoint: str | None = None
+    """Base URL of an OpenTelemetry collector (``http://collector:4318``), which gets traces by OTLP
+    over HTTP. Absent: nothing is traced. Needs the packages of ``bugtracker[tracing]``."""
+    trace_ratio: float = Field(1.0, ge=0, le=1)
+    """Which part of the requests is traced."""
+
     # Edge.
     cors_origins: CommaSeparated = ()
     trusted_proxies: CommaSeparated = ()
@@ -200,7 +212,7 @@ class Settings(BaseSettings):
             raise ValueError(f"{value} cannot be read by this user")
         return value
 
-    @field_validator("public_url", "links_url")
+    @field_validator("public_url", "links_url", "otlp_endpoint")
     @classmethod
     def _has_no_trailing_slash(cls, value: str | None) -> str | None:
         return value.rstrip("/") if value else value

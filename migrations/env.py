@@ -11,6 +11,11 @@ def run() -> None:
     connection = context.config.attributes["connection"]
     # One migration at a time, however many instances start at once.
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('bugtracker.migrate'))"))
+    # Who waits for a lock makes everybody behind it wait: rather fail, and be tried again.
+    connection.execute(
+        text("SELECT set_config('lock_timeout', :limit, true)"),
+        {"limit": context.config.attributes["lock_timeout"]},
+    )
     context.configure(connection=connection, target_metadata=Base.metadata)
     context.run_migrations()
 

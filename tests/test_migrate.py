@@ -13,6 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Index, make_url, select, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateIndex
 
 from bugtracker.clock import utc_now
@@ -117,6 +118,24 @@ class TestMigrate:
         with db.transaction(org_id=new_id()) as session:
             assert session.scalars(select(Organisation.slug)).all() == []
         db.close()
+
+
+class TestLocks:
+    def test_who_cannot_have_a_lock_gives_up_and_changes_nothing(
+        self, cluster: Cluster, own_database: str
+    ) -> None:
+        owner = cluster.owner_url(own_database)
+        engine = owner_engine(owner)
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '0017'"))
+        with engine.begin() as busy:
+            # 0018 begins with an index on this table.
+            busy.execute(text("LOCK TABLE events IN ROW EXCLUSIVE MODE"))
+            with pytest.raises(OperationalError, match="lock timeout"):
+                migrate(owner, lock_timeout="100ms")
+        with engine.connect() as connection:
+            assert current_revision(connection) == "0017"
+        engine.dispose()
 
 
 class TestRevisions:

@@ -1,6 +1,7 @@
 """Probes: alive, and able to serve."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,8 +16,11 @@ from bugtracker.embedded import Cluster
 from bugtracker.migrate import migrate
 from bugtracker.settings import Settings
 from tests.conformance import Conformance
+from tests.redis_server import OwnRedis
 from tests.serving import serve
 from tests.world import World
+
+OLD = "UPDATE jobs.procrastinate_workers SET last_heartbeat = now() - interval '31 seconds'"
 
 
 @pytest.fixture
@@ -60,8 +64,36 @@ class TestReadiness:
         with fragile.client() as http:
             response = http.get("/readyz")
         assert response.status_code == 200
-        checks = {"database": "ok", "migrations": "ok"}
-        assert response.json() == {"status": "ready", "checks": checks}
+        checks = {"database": "ok", "migrations": "ok", "redis": "off", "worker": "failed"}
+        assert response.json() == {"status": "degraded", "checks": checks}
+
+    def test_a_worker_that_beats_is_seen(
+        self, fragile: World, cluster: Cluster, own_database: str
+    ) -> None:
+        with fragile.client() as http:
+            for statement, status in (
+                ("INSERT INTO jobs.procrastinate_workers DEFAULT VALUES", "ready"),
+                (OLD, "degraded"),
+            ):
+                as_owner(cluster, own_database, statement)
+                response = http.get("/readyz")
+                assert (response.status_code, response.json()["status"]) == (200, status)
+        assert response.json()["checks"]["worker"] == "failed"
+
+    def test_redis_is_looked_at_where_there_is_one(
+        self, cluster: Cluster, settings: Settings, contract: Contract, tmp_path: Path
+    ) -> None:
+        with OwnRedis(tmp_path) as redis:
+            url = SecretStr(redis.url)
+            runtime = create_runtime(settings.model_copy(update={"redis_url": url}))
+            with serve(create_app(runtime, contract)) as server, httpx.Client() as http:
+                assert http.get(f"{server.url}/readyz").json()["checks"]["redis"] == "ok"
+                redis.suspend()
+                response = http.get(f"{server.url}/readyz")
+                redis.resume()
+                assert response.status_code == 200
+                assert response.json()["checks"]["redis"] == "failed"
+            runtime.db.close()
 
     def test_a_missing_database_is_named(
         self, fragile: World, cluster: Cluster, own_database: str
@@ -71,7 +103,8 @@ class TestReadiness:
             cluster.drop_database(own_database)
             response = http.get("/readyz")
         assert response.status_code == 503
-        checks = {"database": "failed", "migrations": "failed"}
+        checks = {"database": "failed", "migrations": "failed", "redis": "off"}
+        checks["worker"] = "unknown"
         assert response.json() == {"status": "unready", "checks": checks}
 
     @pytest.mark.parametrize(
@@ -86,9 +119,17 @@ class TestReadiness:
         with httpx.Client(base_url=fragile.url) as http:
             response = http.get("/readyz")
             assert response.status_code == 503
-            assert response.json()["checks"] == {"database": "ok", "migrations": "failed"}
+            found = response.json()["checks"]
+            assert (found["database"], found["migrations"]) == ("ok", "failed")
             as_owner(cluster, own_database, "DELETE FROM alembic_version")
             as_owner(cluster, own_database, "INSERT INTO alembic_version TABLE kept")
+            assert http.get("/readyz").status_code == 200
+
+    def test_a_schema_ahead_is_ready_for_the_version_before(
+        self, fragile: World, cluster: Cluster, own_database: str
+    ) -> None:
+        as_owner(cluster, own_database, "UPDATE alembic_version SET version_num = '9999'")
+        with fragile.client() as http:
             assert http.get("/readyz").status_code == 200
 
     def test_a_database_without_schema_is_not_ready(
@@ -101,7 +142,8 @@ class TestReadiness:
             http.get("/readyz")
             response = http.get("/readyz")
             assert response.status_code == 503
-            assert response.json()["checks"] == {"database": "ok", "migrations": "failed"}
+            found = response.json()["checks"]
+            assert (found["database"], found["migrations"]) == ("ok", "failed")
             migrate(cluster.owner_url(own_database), cluster.api_url(own_database))
             assert http.get("/readyz").status_code == 200
 

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bugtracker import __version__
 from bugtracker.cli.analytics import analytics
 from bugtracker.cli.audit import audit
+from bugtracker.cli.backups import backup, restore
 from bugtracker.cli.data import import_group, seed
 from bugtracker.cli.environment import init_env
 from bugtracker.cli.keys import keys
@@ -63,6 +64,8 @@ for command in (
     create_user,
     keys,
     audit,
+    backup,
+    restore,
     partners,
     analytics,
 ):

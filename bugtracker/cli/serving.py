@@ -2,7 +2,8 @@
 
 import asyncio
 import signal
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from ipaddress import ip_address
 
 import click
@@ -17,6 +18,7 @@ from bugtracker.http_server import DrainingServer, server_config
 from bugtracker.jobs.worker import WorkerThread, run_worker
 from bugtracker.launch import DEMO_PASSWORD, database_environment, owner_url, runtime_for
 from bugtracker.logs import configure_logging, log_uncaught
+from bugtracker.metrics.listener import Pulse, metrics_listener
 from bugtracker.migrate import current_revision, head_revision
 from bugtracker.migrate import migrate as run_migrations
 from bugtracker.runtime import Runtime
@@ -24,6 +26,7 @@ from bugtracker.seeding import Seeded, seed_demo
 from bugtracker.services.readiness import checks
 from bugtracker.settings import Settings
 from bugtracker.tracebacks import message_of
+from bugtracker.tracing import tracing
 
 
 @click.command()
@@ -40,6 +43,8 @@ def serve() -> None:
         runtime = stack.enter_context(runtime_for(settings))
         demo = _seed(runtime) if settings.embedded and _is_loopback(settings.host) else None
         _warn_unless_ready(runtime)
+        stack.enter_context(serving_metrics(runtime))
+        stack.enter_context(sending_traces(runtime, "bugtracker-api"))
         server = _server(runtime)
         if runtime.settings.run_worker:
             worker_thread = WorkerThread(runtime)
@@ -66,6 +71,34 @@ def _server(runtime: Runtime) -> uvicorn.Server:
         timeout_graceful_shutdown=settings.shutdown_grace,
     )
     return DrainingServer(config, settings.drain_seconds)
+
+
+@contextmanager
+def serving_metrics(runtime: Runtime, pulse: Pulse | None = None) -> Iterator[None]:
+    """The port of /metrics, where one is set, until the block is left."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(metrics_listener(runtime, pulse))
+        except OSError as error:
+            where = f"{runtime.settings.metrics_host}:{runtime.settings.metrics_port}"
+            raise click.ClickException(
+                f"cannot serve metrics on {where} ({error.strerror});"
+                " BUGTRACKER_METRICS_PORT chooses another port"
+            ) from None
+        yield
+
+
+@contextmanager
+def sending_traces(runtime: Runtime, service: str) -> Iterator[None]:
+    """Traces, where they are asked for, until the block is left."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(tracing(runtime, service))
+        except ImportError as error:
+            raise click.ClickException(
+                f"BUGTRACKER_OTLP_ENDPOINT needs requirements/tracing.txt ({error.name} is missing)"
+            ) from None
+        yield
 
 
 def _warn_unless_ready(runtime: Runtime) -> None:
@@ -105,15 +138,22 @@ def worker() -> None:
     settings = Settings()
     configure_logging(settings)
     log_uncaught()
-    with runtime_for(settings) as runtime:
-        asyncio.run(_work_until_signalled(runtime))
+    pulse = Pulse()
+    with (
+        runtime_for(settings) as runtime,
+        serving_metrics(runtime, pulse),
+        sending_traces(runtime, "bugtracker-worker"),
+    ):
+        asyncio.run(_work_until_signalled(runtime, pulse))
 
 
-async def _work_until_signalled(runtime: Runtime) -> None:
+async def _work_until_signalled(runtime: Runtime, pulse: Pulse) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    beating = asyncio.create_task(pulse.keep_beating())
     await run_worker(runtime, stop)
+    beating.cancel()
 
 
 @click.command()

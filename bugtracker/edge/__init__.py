@@ -41,6 +41,8 @@ from bugtracker.ids import new_id
 from bugtracker.language import language_of
 from bugtracker.logs import log_request
 from bugtracker.messages import _
+from bugtracker.metrics import rate_limited
+from bugtracker.metrics.metering import RequestMeter
 from bugtracker.request_counts import RequestCounter
 from bugtracker.security.api_keys import RecentKeys
 from bugtracker.settings import Settings
@@ -72,6 +74,7 @@ class Edge:
         shared: SharedCounts | None = None,
         recent_keys: RecentKeys | None = None,
         counter: RequestCounter | None = None,
+        meter: RequestMeter | None = None,
     ) -> None:
         self._app = app
         self._methods_of = methods_of
@@ -84,6 +87,7 @@ class Edge:
         self._key_limit = RateLimit("api_key", settings.per_api_key_limit, shared)
         self._recent_keys = recent_keys or RecentKeys()
         self._counter = counter
+        self._meter = meter or RequestMeter(lambda _path, _method: None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection scope."""
@@ -112,6 +116,7 @@ class Edge:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
+        self._meter.begin()
         read = RequestHeaders(scope["headers"])
         request_id = _request_id(read)
         peer = scope.get("client")
@@ -130,7 +135,9 @@ class Edge:
             status = exchange.status or CLIENT_GONE
             if self._counter is not None:
                 self._counter.note(scope, read.get(b"authorization"), status)
-            log_request(scope, status, time.perf_counter() - begun)
+            seconds = time.perf_counter() - begun
+            self._meter.end(scope, status, seconds)
+            log_request(scope, status, seconds)
 
     async def _guard(self, scope: Scope, read: RequestHeaders, exchange: Exchange) -> None:
         """Run the request, and turn whatever is raised into an answer."""
@@ -202,6 +209,7 @@ class Edge:
         quota = await limit.hit(counted)
         exchange.limits = limit.headers(quota)
         if not quota.allowed:
+            rate_limited.labels(limit.name).inc()
             seconds = max(1, quota.retry_after)
             raise RateLimitExceeded(
                 _("Too many requests {who}. Try again in {seconds} s.", who=who, seconds=seconds),

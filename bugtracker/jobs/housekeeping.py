@@ -16,6 +16,7 @@ from bugtracker.audit.sealing import seal_all
 from bugtracker.clock import utc_now
 from bugtracker.jobs import provisioning
 from bugtracker.jobs.retry import MAX_ATTEMPTS
+from bugtracker.metrics import chore_failures
 from bugtracker.runtime import Runtime
 from bugtracker.webhooks.dispatch import Dispatcher
 from bugtracker.webhooks.fanout import fan_out_all
@@ -37,6 +38,7 @@ async def repeat(seconds: float, action: Chore, app: App) -> None:
         try:
             await action(app)
         except Exception:
+            chore_failures.labels(getattr(action, "__qualname__", "other")).inc()
             log.exception("housekeeping_failed", action=repr(action))
         await asyncio.sleep(seconds)
 

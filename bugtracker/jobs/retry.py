@@ -6,6 +6,8 @@ from smtplib import SMTPRecipientsRefused
 from procrastinate import BaseRetryStrategy, RetryDecision
 from procrastinate.jobs import Job
 
+from bugtracker.metrics import jobs_run
+
 MAX_ATTEMPTS = 10
 
 
@@ -22,7 +24,9 @@ class Backoff(BaseRetryStrategy):
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
         """None when the job has failed for good."""
         if job.attempts + 1 >= MAX_ATTEMPTS or is_permanent(exception):
+            jobs_run.labels(job.task_name, "gave_up").inc()
             return None
+        jobs_run.labels(job.task_name, "failed").inc()
         return RetryDecision(retry_in={"seconds": round(self.delay(job.attempts))})
 
     def delay(self, attempts: int) -> float:

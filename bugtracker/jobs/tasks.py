@@ -15,6 +15,7 @@ from bugtracker.exporting.building import build
 from bugtracker.exporting.endings import clear_due
 from bugtracker.jobs import provisioning
 from bugtracker.jobs.expiry import expire
+from bugtracker.jobs.measuring import measured
 from bugtracker.jobs.retry import Backoff
 from bugtracker.login_analytics.recording import record_login
 from bugtracker.login_analytics.rollup import nightly, roll_up_past
@@ -61,7 +62,7 @@ PERIODIC: dict[str, tuple[str, Callable[[Runtime], object]]] = {
 def register(app: App, runtime: Runtime) -> None:
     """Binds every job to the app of a worker."""
     for name, function in JOBS.items():
-        app.task(name=name, retry=Backoff())(partial(function, runtime))
+        app.task(name=name, retry=Backoff())(measured(name, partial(function, runtime)))
     _register_cleanup(app)
     for name, (cron, periodic) in PERIODIC.items():
         _register_periodic(app, name, cron, partial(periodic, runtime))
@@ -82,5 +83,5 @@ def _register_periodic(app: App, name: str, cron: str, function: Callable[[], ob
     def run(timestamp: int) -> None:  # noqa: ARG001 - every periodic job is told
         function()
 
-    task: Any = app.task(name=name, retry=Backoff())(run)
+    task: Any = app.task(name=name, retry=Backoff())(measured(name, run))
     app.periodic(cron=cron)(task)

@@ -32,7 +32,7 @@ class RateLimit:
 
     def __init__(self, name: str, limit: RateLimitItem, shared: SharedCounts | None) -> None:
         self.limit = limit
-        self._name = name
+        self.name = name
         self._local = LocalCounter(limit)
         self._shared = shared
         self._policy = b'"%s"' % name.encode()
@@ -42,7 +42,7 @@ class RateLimit:
     async def hit(self, key: str) -> Quota:
         """Counts one request. Takes at most a third of a second, whatever Redis does."""
         if self._shared is not None:
-            answer = await self._shared.hit(self.limit, self._name, key)
+            answer = await self._shared.hit(self.limit, self.name, key)
             if answer is not None:
                 return answer
         return self._local.hit(key)

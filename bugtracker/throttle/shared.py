@@ -17,6 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from bugtracker.metrics import redis_failures
 from bugtracker.throttle.windows import Quota, Window, quota
 
 logger = structlog.get_logger("bugtracker.throttle")
@@ -107,6 +108,7 @@ class SharedCounts:
         return True
 
     def _note_failure(self, error: Exception) -> None:
+        redis_failures.inc()
         now = time.monotonic()
         self._failing = True
         self._next_try = now + PAUSE_SECONDS

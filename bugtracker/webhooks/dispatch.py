@@ -17,11 +17,12 @@ import structlog
 from procrastinate import App
 from sqlalchemy import select, text
 
+from bugtracker.metrics import webhook_attempts, webhook_lag, webhook_turn, webhooks_in_flight
 from bugtracker.models import Event
 from bugtracker.models.webhook import secret_place
 from bugtracker.runtime import Runtime
 from bugtracker.webhooks import payload, signing
-from bugtracker.webhooks.sending import Resolve, Sender
+from bugtracker.webhooks.sending import Outcome, Resolve, Sender
 from bugtracker.webhooks.settling import Attempt, Claim, settle
 from bugtracker.webhooks.types import LOGIN, LOGIN_BATCH
 
@@ -64,8 +65,10 @@ class Dispatcher:
             while True:
                 claims = await self._claim(min(CLAIMED_AT_ONCE, MOST - len(tasks)))
                 tasks |= {asyncio.create_task(self._deliver(claim)) for claim in claims}
+                webhooks_in_flight.set(len(tasks))
                 tasks -= await _rest(tasks)
         finally:
+            webhooks_in_flight.set(0)
             if tasks:
                 grace = self._runtime.settings.shutdown_grace
                 await asyncio.wait(tasks, timeout=grace)
@@ -76,6 +79,7 @@ class Dispatcher:
         return await self._in_thread(self._claim_now, most) if most > 0 else ()
 
     def _claim_now(self, most: int) -> Sequence[Claim]:
+        webhook_turn.set_to_current_time()
         limits = {"most": most, "per_endpoint": PER_ENDPOINT, "seconds": self._lease}
         with self._runtime.db.read() as connection:
             return connection.execute(CLAIM, limits).all()
@@ -86,6 +90,7 @@ class Dispatcher:
             began = time.monotonic()
             outcome = await self._sender.post(claim.url, headers, body)
             seconds = time.monotonic() - began
+            _measure(claim, outcome)
             attempt = Attempt(claim, outcome, claim.claimed_at, seconds)
             await self._in_thread(settle, self._runtime, attempt)
         except Exception:
@@ -118,6 +123,12 @@ class Dispatcher:
     async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, function, *arguments)
+
+
+def _measure(claim: Claim, outcome: Outcome) -> None:
+    webhook_attempts.labels("accepted" if outcome.accepted else "failed").inc()
+    if claim.attempt == 1:
+        webhook_lag.observe((claim.claimed_at - claim.created_at).total_seconds())
 
 
 async def _rest(tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:

@@ -18,14 +18,15 @@ from bugtracker.ids import new_id
 from bugtracker.runtime import Runtime
 from tests import processes
 from tests.cli.conftest import Run
+from tests.metrics.scraping import scrape
 from tests.processes import COMMAND, free_port
 
 
 @contextmanager
-def served(directory: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+def served(directory: Path, port: int, **more: str) -> Iterator[subprocess.Popen[str]]:
     """``bugtracker serve`` with the embedded default."""
     given = {"BUGTRACKER_LOCAL_DIR": str(directory), "BUGTRACKER_PORT": str(port)}
-    with processes.served(given) as process:
+    with processes.served({**given, **more}) as process:
         yield process
 
 
@@ -51,9 +52,11 @@ def running_servers(directory: Path) -> list[str]:
 
 class TestServe:
     def test_from_nothing_to_a_login_and_again_with_the_data_kept(self, tmp_path: Path) -> None:
-        port = free_port()
-        with served(tmp_path, port) as process:
+        port, metrics = free_port(), free_port()
+        with served(tmp_path, port, BUGTRACKER_METRICS_PORT=str(metrics)) as process:
             assert log_in(port).status_code == 200
+            accepted = 'bugtracker_login_attempts_total{operation="login",outcome="accepted"}'
+            assert scrape(metrics)[accepted] == 1
             process.send_signal(signal.SIGINT)
             banner = process.communicate(timeout=30)[1]
             assert process.returncode == 0
