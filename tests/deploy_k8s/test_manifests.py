@@ -24,7 +24,6 @@ from tests.deploy_k8s.manifests import (
 ENVIRONMENTS = environments()
 FIELDS = {environment_variable(field): field for field in Settings.model_fields}
 # Of the listener for Prometheus.
-FIELDS |= {f"BUGTRACKER_METRICS_{each}": f"metrics_{each.lower()}" for each in ("HOST", "PORT")}
 SECRET = {"DATABASE_URL", "REDIS_URL", "BUGTRACKER_OWNER_DATABASE_URL", "BUGTRACKER_SECRET_KEY"}
 SECRET |= {"BUGTRACKER_ENCRYPTION_KEYS", "BUGTRACKER_SMTP_USERNAME", "BUGTRACKER_SMTP_PASSWORD"}
 

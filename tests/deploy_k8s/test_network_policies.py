@@ -69,7 +69,7 @@ class TestPolicies:
                 ports = {port["port"] for port in rule["ports"]}
                 assert rule["from"], each["metadata"]["name"]
                 if each["metadata"]["name"] != "metrics":
-                    assert not ports & {"metrics", 9100}
+                    assert not ports & {"metrics", 9464}
 
     def test_none_is_open_to_all_but_that_of_webhooks(self, manifests: list[Manifest]) -> None:
         for each in of_kind(manifests, "NetworkPolicy"):
