@@ -39,7 +39,8 @@ def _name_properties(schemas: Json) -> None:
         for field, node in schema.get("properties", {}).items():
             if not node.get("nullable") or not {"enum", "properties"} & set(node):
                 continue
-            own = {key: node.pop(key) for key in set(node) - {"nullable", "description"}}
+            moved = [key for key in node if key not in ("nullable", "description")]
+            own = {key: node.pop(key) for key in moved}
             name = owner + "".join(part.title() for part in field.split("_"))
             if "enum" in own:
                 own["enum"] = [word for word in own["enum"] if word is not None]

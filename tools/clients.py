@@ -20,6 +20,7 @@ from bugtracker.settings import PROJECT_ROOT
 from tools.client_names import with_good_names
 
 CLIENTS = PROJECT_ROOT / "clients"
+BT = PROJECT_ROOT / "bt"
 PYTHON_CONFIG = CLIENTS / "python.yaml"
 GENERATOR = "openapi-python-client"
 

@@ -18,10 +18,10 @@ from tests.jobs.running import working
 from tests.serving import serve
 from tests.webhooks.receiver import Receiver
 from tests.world import World
-from tools.clients import CLIENTS, generate_python
+from tools.clients import BT, CLIENTS, generate_python
 
-# The tests import it by its name, as its users do.
-sys.path.insert(0, str(generate_python(CLIENTS / "python")))
+# The tests import it and ``bt`` by their names, as users do.
+sys.path[:0] = [str(generate_python(CLIENTS / "python")), str(BT)]
 
 
 @pytest.fixture(scope="package")

@@ -150,4 +150,4 @@ class TestThePythonClient:
         (received,) = receiver.messages
         assert received.is_signed_with(made.secret)
         message = WebhookMessage.from_dict(received.json)
-        assert (message.type_, message.data.resource_id) == ("issue.created", issue.id)
+        assert (message.type_, message.data.resource.id) == ("issue.created", issue.id)
