@@ -22,7 +22,15 @@ from tools.client_names import with_good_names
 CLIENTS = PROJECT_ROOT / "clients"
 BT = PROJECT_ROOT / "bt"
 PYTHON_CONFIG = CLIENTS / "python.yaml"
+TEMPLATES = CLIENTS / "templates"
 GENERATOR = "openapi-python-client"
+
+# The generator repeats the name for each item of a list; in the contract a list is one value.
+REPEATED = "{k: v for k, v in params.items() if v is not UNSET and v is not None}"
+ONE_VALUE = (
+    "{k: ','.join(map(str, v)) if isinstance(v, list) else v"
+    " for k, v in params.items() if v is not UNSET and v is not None}"
+)
 
 
 def generate_python(into: Path) -> Path:
@@ -32,12 +40,14 @@ def generate_python(into: Path) -> Path:
     """
     into.parent.mkdir(parents=True, exist_ok=True)
     document = json.dumps(with_good_names(load_contract().document))
-    wanted = _fingerprint(document, PYTHON_CONFIG.read_text(), version(GENERATOR))
+    sources = [Path(__file__), PYTHON_CONFIG, *sorted(TEMPLATES.iterdir())]
+    wanted = _fingerprint(document, version(GENERATOR), *(file.read_text() for file in sources))
     stamp = into / ".made-of"
     with (into.parent / ".python.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.is_file() or stamp.read_text() != wanted:
             _run_generator(document, into)
+            _join_lists(into)
             stamp.write_text(wanted)
     return into
 
@@ -57,12 +67,22 @@ def _run_generator(document: str, into: Path) -> None:
         source.write_text(document)
         command = [sys.executable, "-m", "openapi_python_client", "generate"]
         options = ["--path", str(source), "--config", str(PYTHON_CONFIG), "--meta", "setup"]
+        options += ["--custom-template-path", str(TEMPLATES)]
         options += ["--output-path", str(into), "--overwrite", "--fail-on-warning"]
         # It looks for ruff, which formats what it made.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         environment = {**os.environ, "PATH": path}
         whole = [*command, *options]
         subprocess.run(whole, check=True, stdout=sys.stderr, env=environment)  # noqa: S603 - ours
+
+
+def _join_lists(client: Path) -> None:
+    """ValueError when the generator writes something else by now."""
+    files = [file for file in client.rglob("api/**/*.py") if REPEATED in file.read_text()]
+    if not files:
+        raise ValueError(f"{GENERATOR} does not write queries as it did")
+    for file in files:
+        file.write_text(file.read_text().replace(REPEATED, ONE_VALUE))
 
 
 def _fingerprint(*parts: str) -> str:

@@ -93,10 +93,15 @@ class Api:
         return Session(self.server, username, pair.access_token, pair.refresh_token, ends)
 
     def _client(self, token: str) -> AuthenticatedClient:
-        return AuthenticatedClient(self.server, token, timeout=TIMEOUT)
+        return AuthenticatedClient(self.server, token, **self._options)
 
     def _anonymous(self) -> Client:
-        return Client(self.server, timeout=TIMEOUT)
+        return Client(self.server, **self._options)
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        # Reading the certificates of all authorities takes as long as the request does.
+        return {"timeout": TIMEOUT, "verify_ssl": self.server.startswith("https://")}
 
     def _send(
         self, client: Connection, call: Callable[[Connection], Response[Any]]

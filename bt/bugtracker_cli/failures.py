@@ -39,10 +39,12 @@ class Refused(click.ClickException):
     def __init__(self, problem: Problem) -> None:
         super().__init__(_text(problem))
         self.problem = problem
+        # Click shows it when the command's context has gone.
+        self._as_json = wants_json()
         self.exit_code = _exit_code(problem.status)  # type: ignore[misc]  # of the class in Click
 
     def show(self, file: IO[Any] | None = None) -> None:
-        if wants_json():
+        if self._as_json:
             click.echo(json.dumps(self.problem.to_dict(), ensure_ascii=False), err=True)
         else:
             super().show(file)
