@@ -1,7 +1,5 @@
 """The command and what is common to all of it."""
 
-from importlib.metadata import PackageNotFoundError, version
-
 import click
 from click.shell_completion import get_completion_class
 
@@ -12,16 +10,9 @@ from bugtracker_cli.store import Store, directory
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 
 
-def _version() -> str:
-    try:
-        return version("bugtracker-cli")
-    except PackageNotFoundError:
-        return "not installed"
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--server", envvar="BT_SERVER", metavar="URL", help="Else the last login's.")
-@click.version_option(_version(), prog_name="bt")
+@click.version_option(package_name="bugtracker-cli", prog_name="bt")
 @click.pass_context
 def main(context: click.Context, server: str | None) -> None:
     """The bug tracker in a terminal.

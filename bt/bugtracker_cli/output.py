@@ -8,7 +8,6 @@ from typing import Any, Protocol, TypeVar
 
 import click
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
@@ -84,6 +83,9 @@ def show_fields(heading: str, fields: Sequence[tuple[str, str]]) -> None:
 
 
 def show_markdown(text: str) -> None:
+    # Takes as long to import as the rest of bt, and most commands show none.
+    from rich.markdown import Markdown
+
     console().print(Markdown(clean(text), hyperlinks=False))
 
 
