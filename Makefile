@@ -14,7 +14,7 @@ BROKEN := $(if $(realpath $(BIN)/python),,always)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test coverage proofs mutants fuzz fuzz-filters lint format messages lock swagger-ui clean always
+.PHONY: help run test coverage proofs mutants fuzz fuzz-filters lint format messages lock swagger-ui clients clients-test bt clean always
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -47,6 +47,7 @@ fuzz-filters: .venv/.dev ## Give the filter language random inputs (EXAMPLES=200
 		tests/rsql/test_properties.py
 
 lint: .venv/.dev ## Run the linters and the type checker only
+	@$(BIN)/python -m tools.clients
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -63,6 +64,19 @@ lock: .tools/uv.txt ## Compile requirements/*.txt (UPGRADE=--upgrade takes newer
 		$(subst .tools,../.tools,$(COMPILE)) $$name.in -o $$name.txt || exit; done
 	cd requirements && $(subst .tools,../.tools,$(COMPILE)) -c base.txt dev.in -o dev.txt
 
+clients: .venv/.dev ## Generate clients/python, and build clients/typescript (needs node and npm)
+	@$(BIN)/python -m tools.clients
+	@cd clients/typescript && npm ci --silent --no-audit --no-fund && \
+		npm run --silent generate && npm run --silent build
+
+clients-test: clients ## Type-check the TypeScript client, and go through a day's work by it
+	@exec $(BIN)/pytest --timeout 0 -p tests.conftest -p tests.clients.conftest clients/typescript $(ARGS)
+
+bt: .venv/.dev ## Install bt, the bug tracker in a terminal, into .venv
+	@$(BIN)/python -m tools.clients
+	@$(INSTALL) --no-deps --no-build-isolation -e clients/python -e bt
+	@echo "make: $(BIN)/bt --help"
+
 SWAGGER_UI := bugtracker/pages/static/swagger-ui
 swagger-ui: ## Take the newest Swagger UI 5 from npm (rarely; look at /docs afterwards)
 	@set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
@@ -78,6 +92,7 @@ swagger-ui: ## Take the newest Swagger UI 5 from npm (rarely; look at /docs afte
 
 clean: ## Remove the environment, tools and caches (the data in .local stay)
 	rm -rf .venv .tools .tox .mypy_cache .ruff_cache .hypothesis .schemathesis *.egg-info
+	rm -rf clients/python clients/typescript/node_modules clients/typescript/dist*
 	rm -f .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

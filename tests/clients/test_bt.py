@@ -17,11 +17,9 @@ from bugtracker_cli.output import clean
 from tests.authenticator import Authenticator
 from tests.processes import free_port
 from tests.registering import Newcomer
+from tests.timing import within
 from tests.world import PASSWORD, Caller, Org, World
 from tools.clients import BT, CLIENTS
-
-SECONDS = 60
-"""For a process that hangs."""
 
 
 @dataclass
@@ -47,7 +45,7 @@ class Device:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=SECONDS,
+            timeout=within(30),
         )
         assert ended.returncode == code, (ended.returncode, ended.stdout, ended.stderr)
         return ended
