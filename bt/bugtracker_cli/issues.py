@@ -131,7 +131,9 @@ def issues(
 
 def _filter(project: str | None, rsql: str | None) -> str:
     """Both must hold; a comma in the filter binds less than the semicolon between them."""
-    return ";".join([f"project=={project}"] * bool(project) + [f"({rsql})"] * bool(rsql))
+    if project and rsql:
+        return f"project=={project};({rsql})"
+    return f"project=={project}" if project else rsql or ""
 
 
 def _row(issue: Issue) -> tuple[str, ...]:
@@ -143,7 +145,7 @@ def _name(person: Any) -> str:
 
 
 @click.command()
-@click.argument("key")
+@click.argument("key", type=str.upper)
 @json_option
 @click.pass_obj
 def show(api: Api, key: str) -> None:
@@ -243,7 +245,7 @@ def _project(api: Api, key: str) -> Project:
 
 
 @click.command()
-@click.argument("key")
+@click.argument("key", type=str.upper)
 @click.argument("text")
 @json_option
 @click.pass_obj
@@ -260,7 +262,7 @@ def comment(api: Api, key: str, text: str) -> None:
 
 
 @click.command()
-@click.argument("key")
+@click.argument("key", type=str.upper)
 @click.argument("status", type=STATUSES)
 @json_option
 @click.pass_obj

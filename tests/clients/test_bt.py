@@ -104,7 +104,7 @@ class TestBt:
         assert "comment" in refusal
         device.bt("comment", issue, "-", stdin="Summer *time*.")
         device.bt("move", issue, "closed")
-        shown = device.bt("show", issue).stdout
+        shown = device.bt("show", issue.lower()).stdout
         for part in (issue, "closed", "critical", f"@{grace.username}", "Summer time."):
             assert part in shown
 
