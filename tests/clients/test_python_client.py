@@ -1,10 +1,12 @@
 """From registering to a closed issue, by nothing but the generated Python client."""
 
+import re
 from collections.abc import Iterator
 from uuid import UUID, uuid4
 
 import bugtracker_client as generated
 import pytest
+from bugtracker_client import models
 from bugtracker_client.api.auth import get_me, login, register, verify_email
 from bugtracker_client.api.comments import create_comment
 from bugtracker_client.api.issues import create_issue, list_issues, update_issue
@@ -33,6 +35,7 @@ from bugtracker_client.models import (
 )
 from bugtracker_client.types import UNSET
 
+from bugtracker.contract import Contract
 from tests.jobs.running import eventually
 from tests.registering import PASSWORD, Newcomer
 from tests.webhooks.receiver import Receiver
@@ -94,6 +97,22 @@ def move(client: generated.AuthenticatedClient, issue: Issue, *statuses: str) ->
         answer = update_issue.sync(issue.key, client=client, body=IssueUpdate(status=status))
         assert isinstance(answer, Issue | Problem)
     return answer
+
+
+class TestTheGeneratedNames:
+    def test_are_those_of_the_contract_and_none_is_numbered(self, contract: Contract) -> None:
+        numbered = [name for name in models.__all__ if re.search(r"\d", name)]
+        assert numbered == []
+        objects = {
+            name
+            for name, schema in contract.document["components"]["schemas"].items()
+            if schema.get("type") == "object"
+        }
+        assert objects - set(models.__all__) == set()
+
+    def test_are_all_there_to_be_imported(self) -> None:
+        for name in models.__all__:
+            assert getattr(models, name) is not None
 
 
 class TestThePythonClient:
