@@ -18,7 +18,7 @@ BROKEN := $(if $(realpath $(BIN)/python),,always)
 .DELETE_ON_ERROR:
 # Tools of the pipeline and of operators: far too many for the environment of the tests.
 TOOLS := .tools/deploy/bin
-NO_SECRETS := ^(\.secrets\.baseline|requirements/.*\.txt|tools/contract/package-lock\.json)$$
+NO_SECRETS := ^(\.secrets\.baseline|requirements/.*\.txt|tools/contract/package-lock\.json|clients/typescript/package-lock\.json)$$
 .PHONY: always $(shell sed -n 's/^\([a-z0-9-]*\):.*## .*/\1/p' Makefile)
 
 help: ## List the targets
@@ -52,6 +52,7 @@ fuzz-filters: .venv/.dev ## Give the filter language random inputs (EXAMPLES=200
 		tests/rsql/test_properties.py
 
 lint: .venv/.dev ## Run the linters and the type checker only
+	@$(BIN)/python -m tools.clients
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -142,6 +143,19 @@ contract-lint: .venv/.dev $(CONTRACT_TOOLS)/.installed ## Lint the contract: Spe
 contract-diff: .venv/.dev $(CONTRACT_TOOLS)/.installed ## Compare the contract with BASE's (the last tag, else main): breaking changes fail
 	@BASE="$(BASE)" TOOLS="$(CONTRACT_TOOLS)" PYTHON="$(BIN)/python" scripts/contract-diff
 
+clients: .venv/.dev ## Generate clients/python, and build clients/typescript (needs node and npm)
+	@$(BIN)/python -m tools.clients
+	@cd clients/typescript && npm ci --silent --no-audit --no-fund && \
+		npm run --silent generate && npm run --silent build
+
+clients-test: clients ## Type-check the TypeScript client, and go through a day's work by it
+	@exec $(BIN)/pytest --timeout 0 -p tests.conftest -p tests.clients.conftest clients/typescript $(ARGS)
+
+bt: .venv/.dev ## Install bt, the bug tracker in a terminal, into .venv
+	@$(BIN)/python -m tools.clients
+	@$(INSTALL) --no-deps --no-build-isolation -e clients/python -e bt
+	@echo "make: $(BIN)/bt --help"
+
 SWAGGER_UI := bugtracker/pages/static/swagger-ui
 swagger-ui: ## Take the newest Swagger UI 5 from npm (rarely; look at /docs afterwards)
 	@set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
@@ -157,6 +171,7 @@ swagger-ui: ## Take the newest Swagger UI 5 from npm (rarely; look at /docs afte
 
 clean: ## Remove the environment, tools and caches (the data in .local stay)
 	rm -rf .venv .tools .tox .mypy_cache .ruff_cache .hypothesis .schemathesis *.egg-info
+	rm -rf clients/python clients/typescript/node_modules clients/typescript/dist*
 	rm -f .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
