@@ -143,6 +143,9 @@ contract-lint: .venv/.dev $(CONTRACT_TOOLS)/.installed ## Lint the contract: Spe
 contract-diff: .venv/.dev $(CONTRACT_TOOLS)/.installed ## Compare the contract with BASE's (the last tag, else main): breaking changes fail
 	@BASE="$(BASE)" TOOLS="$(CONTRACT_TOOLS)" PYTHON="$(BIN)/python" scripts/contract-diff
 
+load: .venv/.base $(TOOLS)/.made ## Load a server of its own with a team's day, by k6; writes docs/performance/load.md
+	@exec $(BIN)/python -m tools.load_test $(ARGS)
+
 clients: .venv/.dev ## Generate clients/python, and build clients/typescript (needs node and npm)
 	@$(BIN)/python -m tools.clients
 	@cd clients/typescript && npm ci --silent --no-audit --no-fund && \
