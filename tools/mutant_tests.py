@@ -51,7 +51,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "handlers/test_auth_resend.py",
         "proofs/test_second_factor.py",
     ),
-    f"{SECURITY}api_keys.py": KEYS,
+    f"{SECURITY}api_keys.py": (*KEYS, "edge/test_limits.py"),
     f"{SECURITY}partners.py": (
         "security/test_partner_signatures.py",
         "proofs/test_provisioning.py",
@@ -97,6 +97,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     f"{SERVICES}reauthentication.py": (
         "handlers/test_passwords.py",
         *FACTOR,
+        "handlers/test_organisations.py",
         "security/test_lockout.py",
         "proofs/test_second_factor.py",
         "proofs/test_passwords.py",
@@ -105,14 +106,18 @@ TESTS: dict[str, tuple[str, ...]] = {
     f"{SERVICES}members.py": (
         "handlers/test_members.py",
         "handlers/test_users.py",
+        "handlers/test_change_user.py",
+        "handlers/test_auth_login.py",
         "handlers/test_accept_invitation.py",
         "handlers/test_organisations.py",
         "security/test_member_races.py",
         "security/test_user_races.py",
         "security/test_api_key_races.py",
+        "erasure/test_erasing.py",
     ),
     f"{SERVICES}sessions.py": (
         *LOGIN,
+        "login_analytics/test_recording.py",
         "handlers/test_sessions.py",
         "handlers/test_new_sign_in.py",
         "handlers/test_organisations.py",

@@ -167,7 +167,8 @@ class TestSender:
         invited(org.manager, unknown.email, "member")
         world.set_role(org, org.admin, "manager")
         world.remove(org, org.manager)
-        refused(accept(known, token_for(known)), *REFUSED)
+        problem = refused(accept(known, token_for(known)), *REFUSED)
+        assert "Whoever invited you" in problem["detail"]
         refused(accept(unknown, token_for(unknown), **details(unknown)), *REFUSED)
         assert unknown.login().status_code == 401
         assert known.me()["org_id"] is None

@@ -4,9 +4,14 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from sqlalchemy import select, update
 
+from bugtracker.clock import utc_now
+from bugtracker.db import enter_tenant
+from bugtracker.models import Member, Organisation
 from bugtracker.models.organisation import Role
 from tests.behind import employee, events_of
+from tests.blocking import Blocker
 from tests.registering import get_me, refresh, tokens_of
 from tests.world import Caller, Json, Org, World, refused, without_id
 
@@ -205,3 +210,33 @@ class TestRemoveMember:
         world.join(org.owner.id, other.id, "owner")
         path = f"/api/organisations/{other.id}/members/{org.owner.id}"
         refused(org.owner.delete(path), 403, "organisation_not_current")
+
+
+class TestWhatCounts:
+    def test_is_what_one_is_here_not_elsewhere(self, world: World) -> None:
+        before, here, after = (world.create_org() for _ in range(3))
+        account_id, _ = world.create_account()
+        elsewhere: list[tuple[Org, Role]] = [(before, "owner"), (after, "owner")]
+        for place, role in (*elsewhere, (here, "admin")):
+            world.join(account_id, place.id, role)
+        _, token = world.open_session(account_id, here.id)
+        person = world.client(Authorization=f"Bearer {token}")
+        answer = person.patch(url(here, here.member), json={"role": "owner"})
+        refused(answer, 403, "permission_denied")
+        assert person.delete(f"{url(here)}/{account_id}").status_code == 204
+        removed = [
+            place.owner.get(f"/api/users/{account_id}").json()["removed_at"] is not None
+            for place in (before, here, after)
+        ]
+        assert removed == [False, True, False]
+
+    def test_is_what_one_is_when_ones_turn_comes(self, world: World, org: Org) -> None:
+        admin, person = org.admin, org.member
+        with Blocker(world.runtime) as blocker:
+            enter_tenant(blocker.session, org.id, None)
+            blocker.session.execute(select(Organisation.id).with_for_update(key_share=True))
+            own = update(Member).where(Member.org_id == org.id, Member.user_id == admin.id)
+            blocker.session.execute(own.values(removed_at=utc_now()))
+            waiting = blocker.start(lambda: admin.delete(url(org, person)))
+        refused(waiting.result(), 401, "token_invalid")
+        assert person.get("/api/auth/me").status_code == 200

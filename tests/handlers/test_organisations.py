@@ -5,8 +5,12 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from sqlalchemy import update
 
+from bugtracker.clock import utc_now
+from bugtracker.models import Session
 from tests.behind import events_of
+from tests.blocking import Blocker
 from tests.parallel import at_once
 from tests.registering import newcomer, refresh, tokens_of
 from tests.world import PASSWORD, Caller, Json, Org, World, made, refused, without_id
@@ -185,6 +189,15 @@ class TestTransferOrganisation:
         assert role_of(org.owner, org) == "owner"
         activity = org.owner.get("/api/auth/me/activity").json()["items"]
         assert activity[0]["action"] == "password.check_failed"
+
+    def test_not_once_the_session_has_ended(self, world: World, org: Org) -> None:
+        owner, person = org.owner, org.member
+        with Blocker(world.runtime) as blocker:
+            own = update(Session).where(Session.id == owner.session_id)
+            blocker.session.execute(own.values(revoked_at=utc_now()))
+            waiting = blocker.start(lambda: hand_over(owner, org, person.id))
+        refused(waiting.result(), 401, "token_invalid")
+        assert role_of(person, org) == "member"
 
     def test_to_somebody_who_cannot_log_in_here_is_refused(self, world: World, org: Org) -> None:
         left, disabled = org.caller("member", "left"), org.caller("member", "disabled")

@@ -69,6 +69,18 @@ class TestList:
         assert (item["ip"], item["current"]) == ("127.0.0.1", True)
         assert item["created_at"] == item["last_used_at"] > f"{before:%Y-%m-%dT%H:%M:%S}"
 
+    def test_shows_a_program_without_a_name_as_unknown(self, person: Newcomer) -> None:
+        body = {"email": person.email, "password": person.password}
+        empty, none = (
+            person.http.build_request("POST", "/api/auth/login", json=body, headers=headers)
+            for headers in ({"User-Agent": ""}, {"User-Agent": ""})
+        )
+        del none.headers["User-Agent"]
+        tokens_of(person.http.send(empty))
+        items = listed(person.http, tokens_of(person.http.send(none)))
+        shown = [(item["device"], item["user_agent"]) for item in items]
+        assert shown == [("Unknown device", None)] * 2
+
     def test_begins_with_the_newest_and_marks_the_current(
         self, person: Newcomer, here: dict[str, Any], there: dict[str, Any]
     ) -> None:
