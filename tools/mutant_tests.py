@@ -139,6 +139,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     f"{SERVICES}joining.py": (
         "handlers/test_accept_invitation.py",
         "handlers/test_invitations.py",
+        "handlers/test_provisioning.py",
         "proofs/test_invitations.py",
         "security/test_member_races.py",
     ),

@@ -1,11 +1,19 @@
 """Accepting an invitation, with an account and without one (O3)."""
 
+from uuid import UUID
+
 import httpx
 import pytest
+from sqlalchemy import update
 
+from bugtracker.clock import utc_now
+from bugtracker.db import enter_tenant
+from bugtracker.models import Invitation
 from bugtracker.runtime import Runtime
+from bugtracker.security.secrets import token_hash
 from tests.behind import change_account, events_of
-from tests.inviting import accept, details, invited, somebody, token_for
+from tests.blocking import Blocker
+from tests.inviting import accept, change_invitation, details, invited, somebody, token_for
 from tests.registering import Newcomer, newcomer
 from tests.world import Org, World, refused
 
@@ -175,9 +183,34 @@ class TestSender:
         world.set_role(org, org.admin, "admin")
         assert accept(known, token_for(known)).json()["role"] == "manager"
 
+    def test_who_was_disabled_has_invited_in_vain(
+        self, world: World, org: Org, known: Newcomer
+    ) -> None:
+        invited(org.admin, known.email, "manager")
+        world.deactivate(org.admin)
+        refused(accept(known, token_for(known)), *REFUSED)
+
     def test_sending_it_again_makes_it_hold(self, world: World, org: Org, known: Newcomer) -> None:
         invitation = invited(org.admin, known.email, "manager")
         world.remove(org, org.admin)
         refused(accept(known, token_for(known)), *REFUSED)
         org.owner.post(f"/api/invitations/{invitation['id']}/resend")
         assert accept(known, token_for(known, 2)).json()["role"] == "manager"
+
+
+class TestMeanwhile:
+    def test_a_token_that_was_ended_while_it_was_read_is_refused(
+        self, world: World, org: Org, known: Newcomer
+    ) -> None:
+        invitation, now = invited(org.admin, known.email, "manager"), utc_now()
+        token = token_for(known)
+        live = {"revoked_at": None, "accepted_at": None, "token_hash": token_hash(token)}
+        own = update(Invitation).where(Invitation.id == UUID(invitation["id"]))
+        for ended in ({"revoked_at": now}, {"accepted_at": now}, {"token_hash": b"of another"}):
+            with Blocker(world.runtime) as blocker:
+                enter_tenant(blocker.session, org.id, None)
+                blocker.session.execute(own.values(**ended))
+                waiting = blocker.start(lambda: accept(known, token))
+            refused(waiting.result(), *REFUSED)
+            change_invitation(world, org, invitation, **live)
+        assert accept(known, token).status_code == 200
