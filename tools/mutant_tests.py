@@ -114,6 +114,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "security/test_user_races.py",
         "security/test_api_key_races.py",
         "erasure/test_erasing.py",
+        "erasure/test_delete_account.py",
     ),
     f"{SERVICES}sessions.py": (
         *LOGIN,
