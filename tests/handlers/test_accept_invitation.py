@@ -13,7 +13,15 @@ from bugtracker.runtime import Runtime
 from bugtracker.security.secrets import token_hash
 from tests.behind import change_account, events_of
 from tests.blocking import Blocker
-from tests.inviting import accept, change_invitation, details, invited, somebody, token_for
+from tests.inviting import (
+    accept,
+    change_invitation,
+    details,
+    invited,
+    somebody,
+    token_for,
+    url,
+)
 from tests.registering import Newcomer, newcomer
 from tests.world import Org, World, refused
 
@@ -98,6 +106,20 @@ class TestWithAnAccount:
         assert org.owner.get(f"/api/invitations/{invitation['id']}").json()["state"] == "revoked"
         (event,) = events_of(runtime, org, "invitation.revoked")
         assert event.actor_id == org.owner.id
+
+    def test_who_is_removed_takes_only_what_is_open_and_theirs_along(
+        self, world: World, runtime: Runtime, org: Org, known: Newcomer
+    ) -> None:
+        earlier = invited(org.owner, known.email)
+        token_for(known)
+        assert org.owner.delete(url(earlier)).status_code == 204
+        used, foreign = invited(org.owner, known.email), invited(org.owner, "ebb@example.com")
+        assert accept(known, token_for(known, 2)).status_code == 200
+        path = f"/api/users/{known_id(known)}"
+        assert org.owner.delete(path).status_code == 204
+        states = [org.owner.get(url(each)).json()["state"] for each in (earlier, used, foreign)]
+        assert states == ["revoked", "accepted", "pending"]
+        assert len(events_of(runtime, org, "invitation.revoked")) == 1
 
     def test_a_disabled_account_is_refused(
         self, runtime: Runtime, org: Org, known: Newcomer

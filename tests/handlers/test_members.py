@@ -168,6 +168,17 @@ class TestRemoveMember:
             {"removed": [False, True]},
         )
 
+    def test_ends_their_keys_once_and_nobody_elses(self, world: World, org: Org) -> None:
+        leaver = org.caller("admin", "leaver")
+        ended, live, kept = (who.create_api_key() for who in (leaver, leaver, org.admin))
+        assert leaver.delete(f"/api/api-keys/{ended['api_key']['id']}").status_code == 204
+        assert org.owner.delete(url(org, leaver)).status_code == 204
+        revoked = [
+            [event.action for event in world.events(org, key["api_key"])].count("api_key.revoked")
+            for key in (ended, live, kept)
+        ]
+        assert revoked == [1, 1, 0]
+
     def test_leaves_what_they_did_as_it_is_but_no_new_work_is_given(self, org: Org) -> None:
         leaver = org.developer
         project = org.manager.create_project()

@@ -6,12 +6,16 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from bugtracker.clock import utc_now
+from bugtracker.ids import new_id
+from bugtracker.models import Account, Session
 from bugtracker.runtime import Runtime
 from bugtracker.serializers.sessions import device
 from bugtracker.settings import Settings
 from tests.behind import change_session, employee, events_of
+from tests.blocking import Blocker
 from tests.registering import Newcomer, get_me, logout, refresh, tokens_of
 from tests.world import Org, World, refused, without_id
 
@@ -173,6 +177,9 @@ class TestLogoutAll:
         here: dict[str, Any],
         there: dict[str, Any],
     ) -> None:
+        expired, ended = (tokens_of(person.login()) for _ in range(2))
+        change_session(runtime, expired, expires_at=utc_now() - timedelta(seconds=1))
+        logout(person.http, ended["refresh_token"])
         assert ask(person.http, "POST", "logout-all", here).status_code == 204
         for tokens in (here, there):
             refused(get_me(person.http, tokens["access_token"]), 401, "token_invalid")
@@ -180,6 +187,24 @@ class TestLogoutAll:
         (event,) = events_of(runtime, org, "session.all_ended")
         assert event.changes == {"sessions_ended": [None, 2]}
         assert person.login().status_code == 200
+
+    def test_ends_what_a_login_begins_meanwhile(self, world: World, runtime: Runtime) -> None:
+        loner = world.create_loner()
+        with Blocker(runtime) as blocker:
+            account = select(Account).where(Account.id == loner.id)
+            blocker.session.execute(account.with_for_update(key_share=True))
+            begun = Session(
+                id=new_id(),
+                account_id=loner.id,
+                created_at=utc_now(),
+                last_used_at=utc_now(),
+                expires_at=utc_now() + timedelta(hours=1),
+            )
+            blocker.session.add(begun)
+            waiting = blocker.start(lambda: loner.post("/api/auth/logout-all"))
+        assert waiting.result().status_code == 204
+        with runtime.db.transaction() as session:
+            assert session.get_one(Session, begun.id).revoked_at is not None
 
     def test_leaves_others_alone_and_needs_no_organisation(self, world: World) -> None:
         loner, other = world.create_loner(), world.create_loner()
