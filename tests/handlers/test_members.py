@@ -1,5 +1,6 @@
 """Members: listing, other roles, removing, leaving (O1, O3)."""
 
+from collections.abc import Callable
 from uuid import uuid4
 
 import httpx
@@ -242,12 +243,25 @@ class TestWhatCounts:
         assert removed == [False, True, False]
 
     def test_is_what_one_is_when_ones_turn_comes(self, world: World, org: Org) -> None:
-        admin, person = org.admin, org.member
+        person, left = org.member, org.caller("developer", "left")
+        world.remove(org, left)
+        restoring = f"/api/users/{left.id}/restore"
+        answer = self._after(world, org, lambda: org.admin.post(restoring), role="manager")
+        refused(answer, 403, "permission_denied")
+        world.set_role(org, org.admin, "admin")
+        removing = url(org, person)
+        answer = self._after(world, org, lambda: org.admin.delete(removing), removed_at=utc_now())
+        refused(answer, 401, "token_invalid")
+        assert person.get("/api/auth/me").status_code == 200
+
+    def _after(
+        self, world: World, org: Org, request: Callable[[], httpx.Response], **admin: object
+    ) -> httpx.Response:
+        """The answer to a request that waits until the admin is another one, or none."""
+        own = update(Member).where(Member.org_id == org.id, Member.user_id == org.admin.id)
         with Blocker(world.runtime) as blocker:
             enter_tenant(blocker.session, org.id, None)
             blocker.session.execute(select(Organisation.id).with_for_update(key_share=True))
-            own = update(Member).where(Member.org_id == org.id, Member.user_id == admin.id)
-            blocker.session.execute(own.values(removed_at=utc_now()))
-            waiting = blocker.start(lambda: admin.delete(url(org, person)))
-        refused(waiting.result(), 401, "token_invalid")
-        assert person.get("/api/auth/me").status_code == 200
+            blocker.session.execute(own.values(**admin))
+            waiting = blocker.start(request)
+        return waiting.result()

@@ -213,6 +213,8 @@ class TestTransferOrganisation:
         other = world.create_org()
         world.join(org.owner.id, other.id, "owner")
         refused(hand_over(org.owner, other, other.member.id), 403, "organisation_not_current")
+        world.remove(other, org.owner)
+        refused(hand_over(org.owner, other, other.member.id), 404, "resource_not_found")
 
     def test_of_twenty_at_once_one_hands_it_over(self, org: Org) -> None:
         people = [org.caller("member", str(n)) for n in range(20)]
