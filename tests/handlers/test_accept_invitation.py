@@ -120,6 +120,7 @@ class TestWithAnAccount:
         states = [org.owner.get(url(each)).json()["state"] for each in (earlier, used, foreign)]
         assert states == ["revoked", "accepted", "pending"]
         assert len(events_of(runtime, org, "invitation.revoked")) == 1
+        assert invited(org.owner, known.email)["state"] == "pending"
 
     def test_a_disabled_account_is_refused(
         self, runtime: Runtime, org: Org, known: Newcomer
