@@ -62,6 +62,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "handlers/test_issues.py",
         "handlers/test_archiving.py",
         "handlers/test_organisations.py",
+        "handlers/test_accept_invitation.py",
         "test_tenancy.py",
         "test_locking.py",
         "test_concurrency.py",
