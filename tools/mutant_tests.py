@@ -37,6 +37,8 @@ TESTS: dict[str, tuple[str, ...]] = {
         "handlers/test_actions.py",
         "handlers/test_invitations.py",
         "handlers/test_members.py",
+        "handlers/test_roles.py",
+        "handlers/test_change_user.py",
         "security/test_api_key_scopes.py",
         "security/test_permission_matrix.py",
     ),
