@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from bugtracker.models import (
     Account,
@@ -23,6 +23,12 @@ from tests.registering import Newcomer, newcomer
 from tests.world import Org, World
 
 Tokens = dict[str, Any]
+NEW_SIGN_INS = text(
+    "SELECT count(*) FROM procrastinate_jobs j"
+    " JOIN sessions s ON s.id = (j.args->>'session_id')::uuid"
+    " JOIN accounts a ON a.id = s.account_id"
+    " WHERE j.task_name = 'mail.new_sign_in' AND a.email = :email"
+)
 
 
 def employee(world: World, org: Org, http: httpx.Client, settings: Settings) -> Newcomer:
@@ -97,3 +103,9 @@ def age_attempts(runtime: Runtime, person: Newcomer, by: timedelta) -> None:
             "locked_until": LoginAttempts.locked_until - by,
         }
         session.execute(changed.values(aged))
+
+
+def new_sign_ins_told(runtime: Runtime, person: Newcomer) -> int:
+    """How many mails about a new sign-in were queued for the person."""
+    with runtime.db.read() as connection:
+        return int(connection.execute(NEW_SIGN_INS, {"email": person.email}).scalar_one())

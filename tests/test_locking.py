@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from tests.parallel import Call, Standstill
-from tests.world import Json, Org
+from tests.world import Json, Org, refused
 
 
 def url(issue: Json) -> str:
@@ -97,3 +97,14 @@ class TestAssigningWhoeverLeaves:
         still.send(partial(org.manager.post, f"/api/projects/{project['id']}/issues", new))
         for response in still.release():
             assert (response.status_code, response.json()["code"]) == (422, "assignee_invalid")
+
+
+class TestPurging:
+    def test_whoever_comes_after_finds_no_issue(
+        self, org: Org, project: Json, still: Standstill
+    ) -> None:
+        issue = org.member.create_issue(project)
+        still.execute("DELETE FROM issues WHERE id = :id", id=UUID(issue["id"]))
+        still.send(partial(org.manager.patch, url(issue), {"title": "Gone"}))
+        [response] = still.release()
+        refused(response, 404, "resource_not_found")

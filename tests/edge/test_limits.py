@@ -281,6 +281,11 @@ class TestKeys:
         assert RecentKeys().find(odd) is None
         assert RecentKeys().find(None) is None
 
+    def test_only_a_bearer_brings_a_key(self) -> None:
+        recent = RecentKeys()
+        recent.remember(self.KEY.hash, uuid4())
+        assert recent.find(b"Digest " + self.KEY.secret.encode()) is None
+
     def test_are_forgotten_after_a_while_and_when_there_are_too_many(self) -> None:
         now, key_id = 0.0, uuid4()
         recent = RecentKeys(lambda: now)

@@ -87,9 +87,12 @@ class TestDeleteAccount:
         for other, role in zip(others, ("owner", "admin", "owner"), strict=True):
             world.join(person.id, other.id, role)  # type: ignore[arg-type]
         assert others[2].owner.get("/api/auth/me").status_code == 200
+        left = world.create_org()
+        world.join(person.id, left.id, "owner")
+        world.remove(left, person)
         problem = refused(delete(person), 409, "owner_required")
         told = " ".join(violation["detail"] for violation in problem["errors"])
-        assert [o.slug in told for o in (org, *others)] == [True, True, False, False]
+        assert [o.slug in told for o in (org, *others, left)] == [True, True, False, False, False]
         assert person.get("/api/projects").status_code == 200
 
     def test_of_twenty_at_once_one_is_done(self, org: Org) -> None:

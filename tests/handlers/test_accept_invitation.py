@@ -1,11 +1,27 @@
 """Accepting an invitation, with an account and without one (O3)."""
 
+from uuid import UUID
+
 import httpx
 import pytest
+from sqlalchemy import update
 
+from bugtracker.clock import utc_now
+from bugtracker.db import enter_tenant
+from bugtracker.models import Invitation
 from bugtracker.runtime import Runtime
+from bugtracker.security.secrets import token_hash
 from tests.behind import change_account, events_of
-from tests.inviting import accept, details, invited, somebody, token_for
+from tests.blocking import Blocker
+from tests.inviting import (
+    accept,
+    change_invitation,
+    details,
+    invited,
+    somebody,
+    token_for,
+    url,
+)
 from tests.registering import Newcomer, newcomer
 from tests.world import Org, World, refused
 
@@ -91,6 +107,21 @@ class TestWithAnAccount:
         (event,) = events_of(runtime, org, "invitation.revoked")
         assert event.actor_id == org.owner.id
 
+    def test_who_is_removed_takes_only_what_is_open_and_theirs_along(
+        self, world: World, runtime: Runtime, org: Org, known: Newcomer
+    ) -> None:
+        earlier = invited(org.owner, known.email)
+        token_for(known)
+        assert org.owner.delete(url(earlier)).status_code == 204
+        used, foreign = invited(org.owner, known.email), invited(org.owner, "ebb@example.com")
+        assert accept(known, token_for(known, 2)).status_code == 200
+        path = f"/api/users/{known_id(known)}"
+        assert org.owner.delete(path).status_code == 204
+        states = [org.owner.get(url(each)).json()["state"] for each in (earlier, used, foreign)]
+        assert states == ["revoked", "accepted", "pending"]
+        assert len(events_of(runtime, org, "invitation.revoked")) == 1
+        assert invited(org.owner, known.email)["state"] == "pending"
+
     def test_a_disabled_account_is_refused(
         self, runtime: Runtime, org: Org, known: Newcomer
     ) -> None:
@@ -167,12 +198,20 @@ class TestSender:
         invited(org.manager, unknown.email, "member")
         world.set_role(org, org.admin, "manager")
         world.remove(org, org.manager)
-        refused(accept(known, token_for(known)), *REFUSED)
+        problem = refused(accept(known, token_for(known)), *REFUSED)
+        assert "Whoever invited you" in problem["detail"]
         refused(accept(unknown, token_for(unknown), **details(unknown)), *REFUSED)
         assert unknown.login().status_code == 401
         assert known.me()["org_id"] is None
         world.set_role(org, org.admin, "admin")
         assert accept(known, token_for(known)).json()["role"] == "manager"
+
+    def test_who_was_disabled_has_invited_in_vain(
+        self, world: World, org: Org, known: Newcomer
+    ) -> None:
+        invited(org.admin, known.email, "manager")
+        world.deactivate(org.admin)
+        refused(accept(known, token_for(known)), *REFUSED)
 
     def test_sending_it_again_makes_it_hold(self, world: World, org: Org, known: Newcomer) -> None:
         invitation = invited(org.admin, known.email, "manager")
@@ -180,3 +219,21 @@ class TestSender:
         refused(accept(known, token_for(known)), *REFUSED)
         org.owner.post(f"/api/invitations/{invitation['id']}/resend")
         assert accept(known, token_for(known, 2)).json()["role"] == "manager"
+
+
+class TestMeanwhile:
+    def test_a_token_that_was_ended_while_it_was_read_is_refused(
+        self, world: World, org: Org, known: Newcomer
+    ) -> None:
+        invitation, now = invited(org.admin, known.email, "manager"), utc_now()
+        token = token_for(known)
+        live = {"revoked_at": None, "accepted_at": None, "token_hash": token_hash(token)}
+        own = update(Invitation).where(Invitation.id == UUID(invitation["id"]))
+        for ended in ({"revoked_at": now}, {"accepted_at": now}, {"token_hash": b"of another"}):
+            with Blocker(world.runtime) as blocker:
+                enter_tenant(blocker.session, org.id, None)
+                blocker.session.execute(own.values(**ended))
+                waiting = blocker.start(lambda: accept(known, token))
+            refused(waiting.result(), *REFUSED)
+            change_invitation(world, org, invitation, **live)
+        assert accept(known, token).status_code == 200

@@ -129,3 +129,14 @@ class TestArchiveAndEdit:
         project = org.manager.create_project()
         org.manager.delete(url(project))
         assert org.manager.patch(url(project), {"name": "Renamed"}).json()["name"] == "Renamed"
+
+
+class TestOfSeveralProjects:
+    def test_the_archived_one_forbids_changes_of_its_own_issues_only(self, org: Org) -> None:
+        projects = [org.manager.create_project() for _ in range(3)]
+        issues = [org.member.create_issue(project) for project in projects]
+        assert _delete(org.manager, projects[1]).status_code == 204
+        answers = [
+            org.manager.patch(f"/api/issues/{issue['id']}", {"title": "Other"}) for issue in issues
+        ]
+        assert [answer.status_code for answer in answers] == [200, 409, 200]

@@ -1,6 +1,7 @@
 """Logging in."""
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import bcrypt
@@ -14,10 +15,18 @@ from bugtracker.contract import Contract
 from bugtracker.models import Account, Credential
 from bugtracker.runtime import Runtime
 from bugtracker.settings import Settings
-from tests.behind import Tokens, change_account, change_member, employee, events_of
+from tests.behind import (
+    Tokens,
+    change_account,
+    change_claim,
+    change_member,
+    employee,
+    events_of,
+    new_sign_ins_told,
+)
 from tests.blocking import Blocker
 from tests.registering import Newcomer, answer, get_me, newcomer, tokens_of
-from tests.world import Org, World
+from tests.world import Org, World, refused
 
 
 @pytest.fixture
@@ -51,6 +60,11 @@ class TestLogin:
         assert me["last_login"] is not None
         (event,) = events_of(runtime, org, "login.succeeded")
         assert event.actor_id == UUID(me["id"])
+
+    def test_counts_for_nobody_else(self, org: Org, person: Newcomer) -> None:
+        other = org.owner
+        tokens_of(person.login())
+        assert other.get(f"/api/users/{other.id}").json()["login_count"] == 0
 
     def test_refusals_are_alike_whatever_the_reason(
         self, world: World, org: Org, anonymous: httpx.Client, settings: Settings, runtime: Runtime
@@ -87,6 +101,19 @@ class TestLogin:
     def test_a_refusal_is_not_counted(self, person: Newcomer) -> None:
         person.login(password="Wrong-Words-12")
         assert person.me()["login_count"] == 1
+
+    def test_a_username_is_of_whoever_has_it_not_of_whoever_claimed_it(
+        self, anonymous: httpx.Client, settings: Settings, runtime: Runtime, person: Newcomer
+    ) -> None:
+        claimed = newcomer(anonymous, settings, email=person.email).registered()
+        body = {"username": claimed.username, "password": person.password}
+        refused(anonymous.post("/api/auth/login", json=body), 401, "credentials_invalid")
+        late = newcomer(anonymous, settings).registered()
+        change_claim(runtime, late.username, expires_at=utc_now() - timedelta(seconds=1))
+        holder = newcomer(anonymous, settings, username=late.username).registered()
+        change_account(runtime, holder, verified_at=utc_now())
+        body = {"username": late.username, "password": holder.password}
+        tokens_of(anonymous.post("/api/auth/login", json=body))
 
     def test_goes_where_one_was_last(
         self, world: World, org: Org, person: Newcomer, tokens: Tokens
@@ -174,4 +201,7 @@ class TestLogin:
                 body = {"email": person.email, "password": person.password}
                 return await http.post("/api/auth/login", json=body)
 
-        assert asyncio.run(login()).status_code == 200
+        for _ in range(2):
+            assert asyncio.run(login()).status_code == 200
+        # The second sign-in is from where the first was.
+        assert new_sign_ins_told(runtime, person) == 0

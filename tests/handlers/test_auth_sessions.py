@@ -5,10 +5,10 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from bugtracker.clock import utc_now
-from bugtracker.models import RefreshToken
+from bugtracker.models import Account, RefreshToken, Session
 from bugtracker.runtime import Runtime
 from bugtracker.security.secrets import token_hash
 from bugtracker.settings import Settings
@@ -21,6 +21,8 @@ from tests.behind import (
     employee,
     events_of,
 )
+from tests.blocking import Blocker
+from tests.inviting import somebody
 from tests.registering import Newcomer, answer, get_me, logout, refresh, tokens_of
 from tests.world import Org, World, refused
 
@@ -103,6 +105,23 @@ class TestRefresh:
         assert (refused[0], refused[1]["code"]) == (403, "permission_denied")
         fresh = tokens_of(refresh(person.http, token))
         assert get_me(person.http, fresh["access_token"]).json()["org_id"] == str(org.id)
+
+    def test_without_an_organisation_goes_on_without(
+        self, world: World, anonymous: httpx.Client, settings: Settings
+    ) -> None:
+        loner = somebody(world, anonymous, settings)
+        fresh = tokens_of(refresh(anonymous, tokens_of(loner.login())["refresh_token"]))
+        assert get_me(anonymous, fresh["access_token"]).json()["org_id"] is None
+
+    def test_a_session_that_ends_meanwhile_gives_no_more_tokens(
+        self, runtime: Runtime, person: Newcomer, tokens: Tokens
+    ) -> None:
+        account = select(Account.id).where(Account.email == person.email)
+        own = update(Session).where(Session.account_id == account.scalar_subquery())
+        with Blocker(runtime) as blocker:
+            blocker.session.execute(own.values(revoked_at=utc_now()))
+            waiting = blocker.start(lambda: refresh(person.http, tokens["refresh_token"]))
+        refused(waiting.result(), 401, "refresh_token_invalid")
 
 
 class TestLogout:

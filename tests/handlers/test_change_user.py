@@ -134,6 +134,12 @@ class TestDeleteUser:
         assert self._can_use_account(world, person) is True
         assert person.get(f"{USERS}/me").json()["role"] == "member"
 
+    def test_who_was_imported_goes_and_comes_back_like_others(self, world: World, org: Org) -> None:
+        person = world.import_person(org, "tidewatch")
+        assert org.admin.delete(url(person)).status_code == 204
+        assert read(org.admin, person)["removed_at"] is not None
+        assert org.admin.post(f"{url(person)}/restore").json()["removed_at"] is None
+
     def test_leaving_disables_nothing(self, world: World, org: Org) -> None:
         assert org.owner.role == "owner"
         assert org.admin.delete(f"{USERS}/me").status_code == 204

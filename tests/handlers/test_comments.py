@@ -207,6 +207,7 @@ class TestUpdateComment:
             for id in (comment["id"], uuid4())
         )
         assert without_id(foreign) == without_id(missing)
+        assert "comment" in missing["detail"]
 
 
 class TestDeleteComment:

@@ -1,14 +1,18 @@
 """Invitations: sending, listing, sending again, taking back (O3)."""
 
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from bugtracker.clock import utc_now
+from bugtracker.db import enter_tenant
 from bugtracker.jobs.worker import WorkerThread
+from bugtracker.models import Invitation
 from bugtracker.models.organisation import Role
+from tests.blocking import Blocker
 from tests.inviting import (
     URL,
     accept,
@@ -135,6 +139,18 @@ class TestResendInvitation:
         assert accept(person, second).status_code == 200
         actions = [event.action for event in world.events(org, invitation)]
         assert actions == ["invitation.created", "invitation.resent", "invitation.accepted"]
+
+    def test_ends_a_link_that_is_mailed_at_this_moment(self, world: World, org: Org) -> None:
+        invitation, mailed = invited(org.owner, address()), b"of the mail"
+        own = update(Invitation).where(Invitation.id == UUID(invitation["id"]))
+        with Blocker(world.runtime) as blocker:
+            enter_tenant(blocker.session, org.id, None)
+            blocker.session.execute(own.values(token_hash=mailed))
+            waiting = blocker.start(lambda: org.owner.post(f"{url(invitation)}/resend"))
+        assert waiting.result().status_code == 200
+        with world.runtime.db.transaction(org_id=org.id) as session:
+            stored = session.get_one(Invitation, (org.id, UUID(invitation["id"])))
+            assert stored.token_hash != mailed
 
     def test_a_closed_one_is_refused(self, org: Org) -> None:
         invitation = invited(org.owner, address())

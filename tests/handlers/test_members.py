@@ -1,12 +1,18 @@
 """Members: listing, other roles, removing, leaving (O1, O3)."""
 
+from collections.abc import Callable
 from uuid import uuid4
 
 import httpx
 import pytest
+from sqlalchemy import select, update
 
+from bugtracker.clock import utc_now
+from bugtracker.db import enter_tenant
+from bugtracker.models import Member, Organisation
 from bugtracker.models.organisation import Role
 from tests.behind import employee, events_of
+from tests.blocking import Blocker
 from tests.registering import get_me, refresh, tokens_of
 from tests.world import Caller, Json, Org, World, refused, without_id
 
@@ -163,6 +169,17 @@ class TestRemoveMember:
             {"removed": [False, True]},
         )
 
+    def test_ends_their_keys_once_and_nobody_elses(self, world: World, org: Org) -> None:
+        leaver = org.caller("admin", "leaver")
+        ended, live, kept = (who.create_api_key() for who in (leaver, leaver, org.admin))
+        assert leaver.delete(f"/api/api-keys/{ended['api_key']['id']}").status_code == 204
+        assert org.owner.delete(url(org, leaver)).status_code == 204
+        revoked = [
+            [event.action for event in world.events(org, key["api_key"])].count("api_key.revoked")
+            for key in (ended, live, kept)
+        ]
+        assert revoked == [1, 1, 0]
+
     def test_leaves_what_they_did_as_it_is_but_no_new_work_is_given(self, org: Org) -> None:
         leaver = org.developer
         project = org.manager.create_project()
@@ -205,3 +222,46 @@ class TestRemoveMember:
         world.join(org.owner.id, other.id, "owner")
         path = f"/api/organisations/{other.id}/members/{org.owner.id}"
         refused(org.owner.delete(path), 403, "organisation_not_current")
+
+
+class TestWhatCounts:
+    def test_is_what_one_is_here_not_elsewhere(self, world: World) -> None:
+        before, here, after = (world.create_org() for _ in range(3))
+        account_id, _ = world.create_account()
+        elsewhere: list[tuple[Org, Role]] = [(before, "owner"), (after, "owner")]
+        for place, role in (*elsewhere, (here, "admin")):
+            world.join(account_id, place.id, role)
+        _, token = world.open_session(account_id, here.id)
+        person = world.client(Authorization=f"Bearer {token}")
+        answer = person.patch(url(here, here.member), json={"role": "owner"})
+        refused(answer, 403, "permission_denied")
+        assert person.delete(f"{url(here)}/{account_id}").status_code == 204
+        removed = [
+            place.owner.get(f"/api/users/{account_id}").json()["removed_at"] is not None
+            for place in (before, here, after)
+        ]
+        assert removed == [False, True, False]
+
+    def test_is_what_one_is_when_ones_turn_comes(self, world: World, org: Org) -> None:
+        person, left = org.member, org.caller("developer", "left")
+        world.remove(org, left)
+        restoring = f"/api/users/{left.id}/restore"
+        answer = self._after(world, org, lambda: org.admin.post(restoring), role="manager")
+        refused(answer, 403, "permission_denied")
+        world.set_role(org, org.admin, "admin")
+        removing = url(org, person)
+        answer = self._after(world, org, lambda: org.admin.delete(removing), removed_at=utc_now())
+        refused(answer, 401, "token_invalid")
+        assert person.get("/api/auth/me").status_code == 200
+
+    def _after(
+        self, world: World, org: Org, request: Callable[[], httpx.Response], **admin: object
+    ) -> httpx.Response:
+        """The answer to a request that waits until the admin is another one, or none."""
+        own = update(Member).where(Member.org_id == org.id, Member.user_id == org.admin.id)
+        with Blocker(world.runtime) as blocker:
+            enter_tenant(blocker.session, org.id, None)
+            blocker.session.execute(select(Organisation.id).with_for_update(key_share=True))
+            blocker.session.execute(own.values(**admin))
+            waiting = blocker.start(request)
+        return waiting.result()

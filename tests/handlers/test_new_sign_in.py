@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import text
 
 from bugtracker.app import create_app, create_runtime
 from bugtracker.clock import utc_now
@@ -14,6 +13,7 @@ from bugtracker.runtime import Runtime
 from bugtracker.settings import Settings
 from tests.authenticator import Authenticator
 from tests.behind import change_session, employee
+from tests.behind import new_sign_ins_told as told
 from tests.conformance import Conformance
 from tests.magic_links import follow, linked
 from tests.registering import Newcomer, refresh, text_of, tokens_of
@@ -27,12 +27,6 @@ CHROME = (
     " Chrome/130.0.0.0 Safari/537.36"
 )
 SUBJECT = "A new sign-in to your account"
-QUEUED = text(
-    "SELECT count(*) FROM procrastinate_jobs j"
-    " JOIN sessions s ON s.id = (j.args->>'session_id')::uuid"
-    " JOIN accounts a ON a.id = s.account_id"
-    " WHERE j.task_name = 'mail.new_sign_in' AND a.email = :email"
-)
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +57,6 @@ def from_there(person: Newcomer, program: str | None, ip: str) -> Newcomer:
     # Without a value, httpx sends a name of its own.
     person.http.headers["User-Agent"] = program or ""
     return person
-
-
-def told(runtime: Runtime, person: Newcomer) -> int:
-    """How many mails about a new sign-in were queued for the person."""
-    with runtime.db.read() as connection:
-        return int(connection.execute(QUEUED, {"email": person.email}).scalar_one())
 
 
 class TestNewSignIn:

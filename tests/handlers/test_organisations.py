@@ -5,8 +5,12 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from sqlalchemy import update
 
+from bugtracker.clock import utc_now
+from bugtracker.models import Session
 from tests.behind import events_of
+from tests.blocking import Blocker
 from tests.parallel import at_once
 from tests.registering import newcomer, refresh, tokens_of
 from tests.world import PASSWORD, Caller, Json, Org, World, made, refused, without_id
@@ -186,6 +190,15 @@ class TestTransferOrganisation:
         activity = org.owner.get("/api/auth/me/activity").json()["items"]
         assert activity[0]["action"] == "password.check_failed"
 
+    def test_not_once_the_session_has_ended(self, world: World, org: Org) -> None:
+        owner, person = org.owner, org.member
+        with Blocker(world.runtime) as blocker:
+            own = update(Session).where(Session.id == owner.session_id)
+            blocker.session.execute(own.values(revoked_at=utc_now()))
+            waiting = blocker.start(lambda: hand_over(owner, org, person.id))
+        refused(waiting.result(), 401, "token_invalid")
+        assert role_of(person, org) == "member"
+
     def test_to_somebody_who_cannot_log_in_here_is_refused(self, world: World, org: Org) -> None:
         left, disabled = org.caller("member", "left"), org.caller("member", "disabled")
         world.remove(org, left)
@@ -200,6 +213,8 @@ class TestTransferOrganisation:
         other = world.create_org()
         world.join(org.owner.id, other.id, "owner")
         refused(hand_over(org.owner, other, other.member.id), 403, "organisation_not_current")
+        world.remove(other, org.owner)
+        refused(hand_over(org.owner, other, other.member.id), 404, "resource_not_found")
 
     def test_of_twenty_at_once_one_hands_it_over(self, org: Org) -> None:
         people = [org.caller("member", str(n)) for n in range(20)]

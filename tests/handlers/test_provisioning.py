@@ -5,14 +5,14 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
-from bugtracker.models import OrganisationSettings
+from bugtracker.models import OrganisationSettings, Provisioning
 from bugtracker.runtime import Runtime
-from tests.inviting import accept, details, somebody, token_for
+from tests.inviting import accept, details, invited, somebody, token_for
 from tests.partners import URL, Partner, create_partner, wanted
 from tests.registering import Newcomer, newcomer, text_of, tokens_of
-from tests.world import Json, World, refused
+from tests.world import Json, Org, World, refused
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -117,6 +117,27 @@ class TestProvisionOrganisation:
         assert accept(known, token_for(known)).json()["role"] == "owner"
         (joined,) = http.get("/api/organisations").json()["items"]
         assert joined["id"] == made["organisation_id"]
+
+    def test_its_invitation_is_the_partners_word_and_that_of_nobody_else(
+        self, world: World, runtime: Runtime, partner: Partner, anonymous: httpx.Client
+    ) -> None:
+        """Once the organisation is whole, whichever others the partner has made; and who left
+        invites nobody, whoever made the organisation."""
+        owner, another = (somebody(world, anonymous, runtime.settings) for _ in range(2))
+        partner.ended(wanted())
+        body = wanted(owner={"email": owner.email})
+        org_id = UUID(partner.ended(body)["organisation_id"])
+        own = update(Provisioning).where(Provisioning.organisation_id == org_id)
+        with runtime.db.transaction() as session:
+            session.execute(own.values(state="failed"))
+        refused(accept(owner, token_for(owner)), 422, "invitation_token_invalid")
+        with runtime.db.transaction() as session:
+            session.execute(own.values(state="completed"))
+        assert accept(owner, token_for(owner)).is_success
+        org = Org(world, org_id, "")
+        invited(org.owner, another.email)
+        world.remove(org, org.owner)
+        refused(accept(another, token_for(another)), 422, "invitation_token_invalid")
 
     def test_sent_again_is_the_same_and_with_another_body_is_refused(
         self, runtime: Runtime, partner: Partner, anonymous: httpx.Client

@@ -6,12 +6,16 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from bugtracker.clock import utc_now
+from bugtracker.ids import new_id
+from bugtracker.models import Account, Session
 from bugtracker.runtime import Runtime
 from bugtracker.serializers.sessions import device
 from bugtracker.settings import Settings
 from tests.behind import change_session, employee, events_of
+from tests.blocking import Blocker
 from tests.registering import Newcomer, get_me, logout, refresh, tokens_of
 from tests.world import Org, World, refused, without_id
 
@@ -68,6 +72,18 @@ class TestList:
         assert (item["device"], item["user_agent"]) == ("Firefox on Linux", FIREFOX)
         assert (item["ip"], item["current"]) == ("127.0.0.1", True)
         assert item["created_at"] == item["last_used_at"] > f"{before:%Y-%m-%dT%H:%M:%S}"
+
+    def test_shows_a_program_without_a_name_as_unknown(self, person: Newcomer) -> None:
+        body = {"email": person.email, "password": person.password}
+        empty, none = (
+            person.http.build_request("POST", "/api/auth/login", json=body, headers=headers)
+            for headers in ({"User-Agent": ""}, {"User-Agent": ""})
+        )
+        del none.headers["User-Agent"]
+        tokens_of(person.http.send(empty))
+        items = listed(person.http, tokens_of(person.http.send(none)))
+        shown = [(item["device"], item["user_agent"]) for item in items]
+        assert shown == [("Unknown device", None)] * 2
 
     def test_begins_with_the_newest_and_marks_the_current(
         self, person: Newcomer, here: dict[str, Any], there: dict[str, Any]
@@ -161,6 +177,9 @@ class TestLogoutAll:
         here: dict[str, Any],
         there: dict[str, Any],
     ) -> None:
+        expired, ended = (tokens_of(person.login()) for _ in range(2))
+        change_session(runtime, expired, expires_at=utc_now() - timedelta(seconds=1))
+        logout(person.http, ended["refresh_token"])
         assert ask(person.http, "POST", "logout-all", here).status_code == 204
         for tokens in (here, there):
             refused(get_me(person.http, tokens["access_token"]), 401, "token_invalid")
@@ -168,6 +187,24 @@ class TestLogoutAll:
         (event,) = events_of(runtime, org, "session.all_ended")
         assert event.changes == {"sessions_ended": [None, 2]}
         assert person.login().status_code == 200
+
+    def test_ends_what_a_login_begins_meanwhile(self, world: World, runtime: Runtime) -> None:
+        loner = world.create_loner()
+        with Blocker(runtime) as blocker:
+            account = select(Account).where(Account.id == loner.id)
+            blocker.session.execute(account.with_for_update(key_share=True))
+            begun = Session(
+                id=new_id(),
+                account_id=loner.id,
+                created_at=utc_now(),
+                last_used_at=utc_now(),
+                expires_at=utc_now() + timedelta(hours=1),
+            )
+            blocker.session.add(begun)
+            waiting = blocker.start(lambda: loner.post("/api/auth/logout-all"))
+        assert waiting.result().status_code == 204
+        with runtime.db.transaction() as session:
+            assert session.get_one(Session, begun.id).revoked_at is not None
 
     def test_leaves_others_alone_and_needs_no_organisation(self, world: World) -> None:
         loner, other = world.create_loner(), world.create_loner()

@@ -1,18 +1,20 @@
 """Two-factor authentication of one's own account."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import httpx
 import pyotp
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Update, select, update
 
 from bugtracker.clock import utc_now
-from bugtracker.models import Account, Event, TwoFactor
+from bugtracker.models import Account, Event, Session, TwoFactor
 from bugtracker.runtime import Runtime
 from bugtracker.settings import Settings
 from tests.authenticator import Authenticator
-from tests.behind import employee, events_of
+from tests.behind import change_account, employee, events_of
+from tests.blocking import Blocker
 from tests.registering import Newcomer, get_me, refresh, tokens_of
 from tests.world import Org, World, refused
 
@@ -237,3 +239,59 @@ class TestRegenerateBackupCodes:
     def test_without_a_second_factor(self, app: Authenticator) -> None:
         proof = {"password": app.person.password, "code": "000000"}
         refused(app.call("POST", "/backup-codes", proof), 409, "two_factor_not_enabled")
+
+
+class TestMeanwhile:
+    """What somebody else commits while a request waits for them counts."""
+
+    def test_is_not_confirmed_once_the_enrolment_account_or_session_is_gone(
+        self, app: Authenticator
+    ) -> None:
+        app.enrol()
+        account, now = select(Account.id).where(Account.email == app.person.email), utc_now()
+        own = account.scalar_subquery()
+        again = update(TwoFactor).where(TwoFactor.account_id == own).values(created_at=now)
+        refused(self._after(app, again, app.confirm), 409, "two_factor_not_enrolled")
+        disabled = update(Account).where(Account.id == own).values(is_active=False)
+        refused(self._after(app, disabled, app.confirm), 401, "token_invalid")
+        change_account(app.runtime, app.person, is_active=True)
+        ended = update(Session).where(Session.account_id == own).values(revoked_at=now)
+        refused(self._after(app, ended, app.confirm), 401, "token_invalid")
+        row = stored(app)
+        assert row is not None
+        assert row.confirmed_at is None
+
+    def test_is_not_enrolled_anew_once_confirmed(self, app: Authenticator) -> None:
+        app.enrol()
+        account = select(Account.id).where(Account.email == app.person.email)
+        own = update(TwoFactor).where(TwoFactor.account_id == account.scalar_subquery())
+        confirmed, secret = own.values(confirmed_at=utc_now()), app.secret
+        refused(self._after(app, confirmed, app.enrol), 409, "two_factor_enabled")
+        assert app.secret == secret
+
+    def _after(
+        self, app: Authenticator, change: Update, request: Callable[[], httpx.Response]
+    ) -> httpx.Response:
+        """The answer to a request that waits until this change is committed."""
+        with Blocker(app.runtime) as blocker:
+            blocker.session.execute(change)
+            waiting = blocker.start(request)
+        return waiting.result()
+
+
+class TestOthers:
+    def test_keep_theirs_whatever_one_does(
+        self, world: World, org: Org, anonymous: httpx.Client, app: Authenticator
+    ) -> None:
+        settings = app.runtime.settings
+        other = Authenticator(app.runtime, employee(world, org, anonymous, settings))
+        for each in (app, other):
+            each.enrol()
+        with app.runtime.db.transaction() as session:
+            session.execute(update(TwoFactor).values(created_at=utc_now()))
+        assert app.confirm().status_code == 200
+        assert other.state()["enabled"] is False
+        assert other.confirm().status_code == 200
+        assert app.regenerate().status_code == 200
+        assert app.disable().status_code == 204
+        assert (other.state()["enabled"], other.state()["backup_codes_left"]) == (True, 10)

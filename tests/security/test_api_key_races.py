@@ -41,6 +41,18 @@ class TestUse:
 
 
 class TestLeave:
+    def test_a_key_revoked_at_the_same_time_is_revoked_once(
+        self, world: World, org: Org, still: Standstill
+    ) -> None:
+        admin, owner, key = org.admin, org.owner, org.admin.create_api_key()
+        ended = "UPDATE api_keys SET revoked_at = now(), version = version + 1 WHERE id = :id"
+        still.execute(ended, id=key["api_key"]["id"])
+        still.send(partial(owner.delete, f"/api/organisations/{org.id}/members/{admin.id}"))
+        (removed,) = still.release()
+        assert removed.status_code == 204
+        actions = [event.action for event in world.events(org, key["api_key"])]
+        assert actions == ["api_key.created"]
+
     def test_a_key_made_while_its_maker_is_removed_ends_with_the_others(
         self, world: World, org: Org, still: Standstill
     ) -> None:

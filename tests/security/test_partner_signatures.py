@@ -111,6 +111,12 @@ class TestSignature:
         for changed in (content + b" ", content.replace(b"owner", b"Owner", 1), b""):
             refused(partner.http.post(URL, content=changed, headers=headers), 401, CODE)
 
+    def test_is_of_the_path_as_it_was_sent(self, partner: Partner) -> None:
+        gate, escaped = Gate(partner.http), f"{URL}/n%6Fthing"
+        gate.refuses("signature", partner.headers("GET", PATH), escaped)
+        answer = partner.http.get(escaped, headers=partner.headers("GET", escaped))
+        refused(answer, 404, "resource_not_found")
+
     def test_opens_nothing_but_what_is_for_partners(self, partner: Partner) -> None:
         for path in ("/api/projects", "/api/auth/me"):
             answer = partner.send("GET", path)
