@@ -3,6 +3,7 @@
 from alembic import context
 from sqlalchemy import text
 
+from bugtracker.migrate import LOCK_TIMEOUT
 from bugtracker.models import Base
 
 
@@ -14,7 +15,7 @@ def run() -> None:
     # Who waits for a lock makes everybody behind it wait: rather fail, and be tried again.
     connection.execute(
         text("SELECT set_config('lock_timeout', :limit, true)"),
-        {"limit": context.config.attributes["lock_timeout"]},
+        {"limit": context.config.attributes.get("lock_timeout", LOCK_TIMEOUT)},
     )
     context.configure(connection=connection, target_metadata=Base.metadata)
     context.run_migrations()

@@ -27,7 +27,7 @@ def working(runtime: Runtime) -> Iterator[WorkerThread]:
         worker.stop()
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 15) -> None:
+def eventually(holds: Callable[[], bool], seconds: float = 60) -> None:
     """Waits until something holds; fails when it does not in time."""
     deadline = time.monotonic() + seconds
     while not holds():

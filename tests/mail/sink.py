@@ -48,7 +48,7 @@ class Sink:
         self.mails.append(mail)  # type: ignore[arg-type]
         return ACCEPTED
 
-    def wait_for_mail(self, number: int = 1, seconds: float = 15) -> EmailMessage:
+    def wait_for_mail(self, number: int = 1, seconds: float = 60) -> EmailMessage:
         """The mail of that number, once it is there."""
         deadline = time.monotonic() + seconds
         while len(self.mails) < number:

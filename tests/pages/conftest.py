@@ -28,7 +28,8 @@ def served(pages_server: Served) -> Served:
     return pages_server
 
 
-@pytest.fixture(scope="session")
+# Not of the session: while it runs, no test of the same process can run an event loop.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """The browser, started once."""
     with launch_browser() as browser:
