@@ -35,7 +35,7 @@ coverage: .venv/.dev ## Run all tests and measure what they cover (twice as slow
 	@exec $(BIN)/pytest -n $(WORKERS) --cov --cov-report=term --cov-fail-under=95
 
 proofs: .venv/.dev ## Run the proofs in full: races, a broken Redis, timing, secrets (minutes)
-	@TEST_PROOFS=full exec $(BIN)/pytest --timeout 0 tests/proofs $(ARGS)
+	@TEST_PROOFS=full exec $(BIN)/pytest --timeout 0 tests/proofs tests/test_ratelimit_redis.py $(ARGS)
 
 mutants: .venv/.dev ## Delete each check of the security code; tests must notice (hours; ARGS="keys")
 	@exec $(BIN)/python tools/mutants.py $(ARGS)

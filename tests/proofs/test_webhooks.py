@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
-import httpx
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, select, text, update
@@ -25,6 +23,7 @@ from tests.conformance import Conformance
 from tests.proofs.reporting import Report
 from tests.proofs.size import SIZE
 from tests.proofs.workers import Postgres, Worker, postgres
+from tests.proofs.writing import change
 from tests.serving import serve
 from tests.webhooks.receiver import Receiver, drip, flood, hang, status
 from tests.webhooks.stepping import deliveries, path_of, subscribe
@@ -84,30 +83,6 @@ def until(holds: Callable[[], bool], seconds: float = PATIENCE) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)
-
-
-def insist(post: Callable[[], httpx.Response]) -> Json:
-    """Again and again until it is acknowledged: what an outage interrupts is repeated safely."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            response = post()
-        except httpx.TransportError:
-            continue
-        if response.status_code == 201:
-            body: Json = response.json()
-            return body
-        assert response.status_code in (409, 503), response.text
-        time.sleep(0.05)
-    raise AssertionError("never acknowledged")
-
-
-def change(caller: Caller, issue: Json) -> str:
-    """One comment; returns its id."""
-    header, path = {"Idempotency-Key": str(uuid4())}, f"/api/issues/{issue['id']}/comments"
-    comment = insist(partial(caller.post, path, {"content": "Seen."}, headers=header))
-    identity: str = comment["id"]
-    return identity
 
 
 def changing(pool: ThreadPoolExecutor, scene: Scene, times: int) -> list[Future[list[str]]]:
