@@ -53,7 +53,8 @@ def world_on(url: str, settings: Settings, contract: Contract) -> Iterator[World
 
 
 def comments_of(caller: Caller, issue: Json) -> list[str]:
-    ids, cursor = [], ""
+    ids: list[str] = []
+    cursor: str | None = ""
     while cursor is not None:
         query = {"limit": "100", **({"cursor": cursor} if cursor else {})}
         page = caller.get(f"/api/issues/{issue['id']}/comments", params=query).json()
