@@ -20,10 +20,11 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import httpx
 
 from bugtracker.embedded import Cluster, embedded_postgres
 
@@ -123,7 +124,7 @@ def options() -> list[str]:
     )
     files, processes = (min(limit, 4096) if limit > 0 else 4096 for limit in limits)
     return [
-        *("--read-only", "--read-only-tmpfs=false", "--tmpfs", "/tmp:size=64m,mode=1777"),
+        *("--read-only", "--read-only-tmpfs=false", "--tmpfs", "/tmp:size=64m,mode=1777"),  # nosec B108 - the container's own
         *("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "host"),
         *("--ulimit", f"nofile={files}:{files}", "--ulimit", f"nproc={processes}:{processes}"),
         *(["--cgroups=disabled"] if os.environ.get(INSIDE) else []),
@@ -212,9 +213,8 @@ def start(where: str, command: str) -> None:
 def wait_until_ready() -> None:
     def ready() -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/readyz", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except OSError:
+            return httpx.get(f"http://127.0.0.1:{PORT}/readyz", timeout=2).status_code == 200
+        except httpx.TransportError:
             return False
 
     wait_for(ready, "readiness")

@@ -13,14 +13,15 @@ import re
 import subprocess
 import sys
 import time
-import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import quantiles
+
+import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORT = ROOT / "docs" / "performance"
@@ -106,12 +107,10 @@ def serving(environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _is_ready() -> bool:
-    with (
-        suppress(OSError),
-        urllib.request.urlopen(f"http://127.0.0.1:{PORT}/readyz", timeout=2) as answer,
-    ):
-        return int(answer.status) == 200
-    return False
+    try:
+        return httpx.get(f"http://127.0.0.1:{PORT}/readyz", timeout=2).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def _k6(arguments: argparse.Namespace, owner: str, raw: Path) -> int:
