@@ -124,7 +124,7 @@ def options() -> list[str]:
     )
     files, processes = (min(limit, 4096) if limit > 0 else 4096 for limit in limits)
     return [
-        *("--read-only", "--read-only-tmpfs=false", "--tmpfs", "/tmp:size=64m,mode=1777"),  # nosec B108 - the container's own
+        *("--read-only", "--read-only-tmpfs=false", "--tmpfs", "/tmp:size=64m,mode=1777"),  # nosec B108
         *("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "host"),
         *("--ulimit", f"nofile={files}:{files}", "--ulimit", f"nproc={processes}:{processes}"),
         *(["--cgroups=disabled"] if os.environ.get(INSIDE) else []),
