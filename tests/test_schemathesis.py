@@ -25,6 +25,10 @@ CONFIG = """
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 410, 412, 422, 428]
 
+# What is wrong and too long as well is refused for its length.
+[checks.negative_data_rejection]
+expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 414, 415, 422, 428, 429]
+
 [[operations]]
 include-operation-id = [
   "list_projects", "list_issues", "list_comments", "list_issue_history", "list_sessions",
