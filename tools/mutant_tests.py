@@ -41,6 +41,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "handlers/test_change_user.py",
         "security/test_api_key_scopes.py",
         "security/test_permission_matrix.py",
+        "handlers/test_accept_invitation.py",
     ),
     f"{SECURITY}principal.py": (),
     f"{SECURITY}totp.py": ("security/test_totp.py", "handlers/test_two_factor_login.py"),
