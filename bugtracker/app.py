@@ -31,6 +31,7 @@ from bugtracker.security.partners import partner_handler
 from bugtracker.security.passwords import Hasher, PasswordPolicy
 from bugtracker.security.secrets import Keyring
 from bugtracker.settings import Settings
+from bugtracker.threads import RequestThreads
 from bugtracker.throttle import SharedCounts
 from bugtracker.tracing import traced
 
@@ -58,15 +59,16 @@ def create_runtime(settings: Settings) -> Runtime:
 def create_app(
     runtime: Runtime, contract: Contract | None = None, watch: Watch | None = None
 ) -> ASGIApp:
-    """The ASGI application: edge → pages → long polls → Connexion (problems, routing, security,
-    validation, limits of operations) → Flask views."""
+    """The ASGI application: edge → pages → long polls → threads → Connexion (problems, routing,
+    security, validation, limits of operations) → Flask views."""
     load_catalogues()
     contract = contract or load_contract()
     settings = runtime.settings
     shared = SharedCounts(settings.redis_url.get_secret_value()) if settings.redis_url else None
     paths = PathIndex(contract)
     limits = OperationLimits(runtime, shared)
-    api = LongPolls(_connexion(runtime, contract, paths, limits), watch or Watch(runtime.db))
+    requests = RequestThreads(_connexion(runtime, contract, paths, limits), settings.threads)
+    api = LongPolls(requests, watch or Watch(runtime.db))
     pages = Pages(api, contract, settings)
     edge = Edge(
         pages,

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Executable, Result
 from sqlalchemy.orm import Session
 
 from bugtracker.contract import Operation
@@ -16,8 +17,14 @@ from bugtracker.feed.waits import Wait
 from bugtracker.language import negotiate
 from bugtracker.messages import _
 from bugtracker.models.organisation import Role
+from bugtracker.opening import Opened
 from bugtracker.runtime import Runtime
 from bugtracker.security.principal import PartnerPrincipal, Principal
+
+BY_NAME = {"_result_disable_adapt_to_context": True}
+"""What a session says too: rows are asked for their columns by name only. Without it, each result
+is adapted to the column objects of its statement, which costs as much as the rest of a result.
+tests/test_context.py notices when it no longer means that."""
 
 
 @dataclass
@@ -46,6 +53,8 @@ class Context:
     partner: PartnerPrincipal | None = None
     accept_language: bytes | None = None
     """The header as it was sent."""
+    opened: Opened | None = None
+    """The transaction in which the caller was looked up."""
 
     @cached_property
     def language(self) -> str:
@@ -62,7 +71,18 @@ class Context:
         """The request's transaction, in the caller's tenant."""
         org_id = self.caller.org_id if self.caller else None
         account_id = self.caller.account_id if self.caller else None
-        return self.runtime.db.session(org_id=org_id, account_id=account_id)
+        if self.opened is None:
+            return self.runtime.db.session(org_id=org_id, account_id=account_id)
+        connection = self.opened.connection
+        return self.runtime.db.joined(connection, org_id=org_id, account_id=account_id)
+
+    def read(self, statement: Executable, **values: Any) -> Result[Any]:
+        """The rows of a statement that selects columns, in the request's transaction.
+
+        As ``session.execute``, but where no entity is at work, past all that knows of entities."""
+        if self.opened is None or "session" in self.__dict__:
+            return self.session.execute(statement, values)
+        return self.opened.connection.execute(statement, values, execution_options=BY_NAME)
 
     def within(self, org_id: UUID, role: Role) -> "Context":
         """The same request and transaction in another organisation of the caller's."""
@@ -75,11 +95,15 @@ class Context:
         """Commits the request's transaction, if one was begun."""
         if "session" in self.__dict__:
             self.session.commit()
+            if self.opened is not None:
+                self.opened.connection.commit()
 
     def close(self) -> None:
         """Ends the request's transaction; what was not committed is undone."""
         if "session" in self.__dict__:
             self.session.close()
+        if self.opened is not None:
+            self.opened.close()
 
     @property
     def principal(self) -> Principal:

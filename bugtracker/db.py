@@ -6,8 +6,18 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Connection, Engine, NullPool, Select, create_engine, event, text
-from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Engine,
+    NullPool,
+    Select,
+    bindparam,
+    create_engine,
+    event,
+    text,
+)
+from sqlalchemy.orm import InstrumentedAttribute, Session, SessionTransaction
 
 Rows = Select[*tuple[Any, ...]]
 """A statement that selects the columns of an answer."""
@@ -29,6 +39,11 @@ SET_TENANT = text(
     "SELECT set_config('app.org_id', :org_id, true),"
     " set_config('app.account_id', :account_id, true)"
 )
+
+
+def given(column: InstrumentedAttribute[Any]) -> BindParameter[Any]:
+    """The place of a value for a column, by its name, in a statement that is made once."""
+    return bindparam(column.key, type_=column.type)
 
 
 def libpq_options(options: dict[str, str]) -> str:
@@ -106,13 +121,27 @@ class Database:
         event.listen(session, "after_begin", _set_tenant)
         return session
 
+    def joined(
+        self, connection: Connection, *, org_id: UUID | None, account_id: UUID | None
+    ) -> Session:
+        """A session in the transaction that runs on a connection, whose tenant is set already.
+
+        The caller commits both, the session first, and ends both."""
+        tenant = (org_id, account_id)
+        session = Session(
+            connection, expire_on_commit=False, info={"tenant": tenant, "is_in_tenant": True}
+        )
+        event.listen(session, "after_begin", _set_tenant)
+        return session
+
     def close(self) -> None:
         """Closes the pooled connections."""
         self.engine.dispose()
 
 
 def _set_tenant(session: Session, _: SessionTransaction, connection: Connection) -> None:
-    apply_tenant(connection, *session.info["tenant"])
+    if not session.info.pop("is_in_tenant", False):
+        apply_tenant(connection, *session.info["tenant"])
 
 
 def apply_tenant(connection: Connection, org_id: UUID | None, account_id: UUID | None) -> None:

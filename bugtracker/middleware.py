@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from anyio import to_thread
 from connexion.exceptions import ProblemException
 from connexion.middleware.abstract import RoutedAPI, RoutedMiddleware
 from connexion.operations import AbstractOperation
@@ -31,9 +30,6 @@ from bugtracker.schemas import Schemas
 from bugtracker.validation import OperationValidator, require_valid
 
 log = structlog.get_logger()
-
-# Larger bodies are parsed in a thread: the event loop has other requests to serve.
-PARSE_INLINE_BYTES = 16_384
 
 
 class ProblemMiddleware:
@@ -108,12 +104,8 @@ class _ValidationOperation:
         self._validator = validator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        content = await _read_body(receive)
-        if len(content) > PARSE_INLINE_BYTES:
-            request = await to_thread.run_sync(self._validate, scope, content)
-        else:
-            request = self._validate(scope, content)
-        scope["state"]["validated"] = request
+        message = await receive()
+        scope["state"]["validated"] = self._validate(scope, message["body"])
         await self._next_app(scope, receive, send)
 
     def _validate(self, scope: Scope, content: bytes) -> ValidatedRequest:
@@ -125,18 +117,6 @@ class _ValidationOperation:
         body, found = self._validator.body(media_type, content)
         require_valid(violations + found)
         return ValidatedRequest(values["path"], values["query"], values["header"], body)
-
-
-async def _read_body(receive: Receive) -> bytes:
-    chunks = []
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            break
-        chunks.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            break
-    return b"".join(chunks)
 
 
 class _ValidationAPI(RoutedAPI[_ValidationOperation]):

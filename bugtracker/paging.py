@@ -161,7 +161,7 @@ def _keyset(ctx: Context, statement: Rows, sorts: Sorts) -> Page:
     if ctx.query.get("cursor") is not None:
         here = _decode_cursor(ctx, ctx.query["cursor"], scope, sort)
         ordered = ordered.where(_behind(sorts, sort, descending, here))
-    rows = ctx.session.execute(ordered.limit(limit + 1)).all()
+    rows = ctx.read(ordered.limit(limit + 1)).all()
     next_cursor = None
     if len(rows) > limit:
         rows = rows[:limit]
@@ -173,12 +173,12 @@ def _keyset(ctx: Context, statement: Rows, sorts: Sorts) -> Page:
 def _numbered(ctx: Context, statement: Rows, sorts: Sorts) -> Page:
     limit, page = ctx.query["limit"], ctx.query["page"]
     _, sort, descending = sorts.chosen(ctx.query.get("sort"))
-    total = ctx.session.scalar(select(func.count()).select_from(statement.subquery())) or 0
+    total = ctx.read(select(func.count()).select_from(statement.subquery())).scalar_one()
     offset = (page - 1) * limit
     rows: Sequence[Row[*tuple[Any, ...]]] = []
     if offset < total:
         ordered = _ordered(statement, sorts, sort, descending)
-        rows = ctx.session.execute(ordered.limit(limit).offset(offset)).all()
+        rows = ctx.read(ordered.limit(limit).offset(offset)).all()
     envelope = {"next_cursor": None, "limit": limit, "page": page, "total": total}
     return Page(rows, envelope, _page_links(page, total, limit))
 

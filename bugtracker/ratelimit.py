@@ -25,6 +25,7 @@ from bugtracker.metrics import rate_limited
 from bugtracker.queries.familiar import has_logged_in_from
 from bugtracker.runtime import Runtime
 from bugtracker.security.principal import PartnerPrincipal
+from bugtracker.threads import on_loop
 from bugtracker.throttle import Headers, Quota, RateLimit, SharedCounts, refusal_text
 
 LOOKUPS = 2
@@ -174,7 +175,7 @@ class RateLimitMiddleware(SpecMiddleware):
             routing = scope["extensions"]["connexion_routing"]
             operation = self._operations.get(routing["operation_id"])
             if operation is not None:
-                headers = await self._limits.count(_asked(operation, scope))
+                headers = on_loop(scope, self._limits.count(_asked(operation, scope)))
                 send = _with_headers(send, headers)
         await self.app(scope, receive, send)
 

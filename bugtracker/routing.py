@@ -22,6 +22,7 @@ from bugtracker.idempotency import Claim
 from bugtracker.language import Translator, language_headers, language_of
 from bugtracker.middleware import ValidatedRequest
 from bugtracker.runtime import Runtime
+from bugtracker.threads import OPENED
 
 Handler = Callable[..., Reply]
 
@@ -104,6 +105,7 @@ class Endpoint:
             body=request.body,
             partner=state.get("partner"),
             accept_language=state["accept_language"],
+            opened=state.get(OPENED),
         )
 
 

@@ -9,6 +9,7 @@ from bugtracker.security.api_keys import RecentKeys
 from bugtracker.security.keys import KeyStore
 from bugtracker.security.passwords import Hasher, PasswordPolicy
 from bugtracker.security.secrets import Keyring
+from bugtracker.security.tokens import AccessTokens
 from bugtracker.settings import Settings
 
 
@@ -24,4 +25,5 @@ class Runtime:
     policy: PasswordPolicy
     queue: Queue
     recent_keys: RecentKeys = field(default_factory=RecentKeys)
+    access_tokens: AccessTokens = field(default_factory=AccessTokens)
     request_counts: RequestCounts = field(default_factory=RequestCounts)

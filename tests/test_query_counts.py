@@ -10,9 +10,10 @@ from tests.partners import create_partner, wanted
 from tests.recorder import recorded
 from tests.world import Json, Org
 
-# Setting the tenant is the first statement of each; a list may need two more.
-LIST, PAGE, ITEM = 2, 3, 2
-MOST_OF_A_LIST = 3
+# Who asks is looked up, and the tenant set, by the message that begins the transaction; a list may
+# need two statements.
+LIST, PAGE, ITEM = 1, 2, 1
+MOST_OF_A_LIST = 2
 
 
 def fill(org: Org, count: int) -> tuple[Json, Json, Json]:
@@ -114,42 +115,42 @@ class TestReading:
 
 Request = Callable[[Org, Json, Json, Json], httpx.Response]
 WRITES: dict[str, tuple[int, Request]] = {
-    # tenant, organisation locked, keys taken, project, event
-    "create a project": (5, lambda o, p, i, c: o.admin.post("/api/projects", {"name": "New"})),
-    # tenant, project, update, event
+    # organisation locked, keys taken, project, event
+    "create a project": (4, lambda o, p, i, c: o.admin.post("/api/projects", {"name": "New"})),
+    # project, update, event
     "rename a project": (
-        4,
+        3,
         lambda o, p, i, c: o.admin.patch(f"/api/projects/{p['id']}", {"name": "Other"}),
     ),
-    # tenant, project locked and counted, issue, event
+    # project locked and counted, issue, event
     "create an issue": (
-        5,
+        4,
         lambda o, p, i, c: o.admin.post(f"/api/projects/{p['id']}/issues", {"title": "New"}),
     ),
-    # tenant, issue found, project shared, issue locked, update, event
+    # issue found, project shared, issue locked, update, event
     "edit an issue": (
-        6,
+        5,
         lambda o, p, i, c: o.admin.patch(f"/api/issues/{i['id']}", {"title": "New"}),
     ),
     # the same without the last two
     "edit nothing": (
-        4,
+        3,
         lambda o, p, i, c: o.admin.patch(f"/api/issues/{i['id']}", {"title": "The leak 0"}),
     ),
-    # tenant, issue and project, comment, event
+    # issue and project, comment, event
     "comment": (
-        4,
+        3,
         lambda o, p, i, c: o.admin.post(f"/api/issues/{i['id']}/comments", {"content": "New"}),
     ),
-    # tenant, comment found, project shared, issue locked, comment locked, update, event
+    # comment found, project shared, issue locked, comment locked, update, event
     "edit a comment": (
-        7,
+        6,
         lambda o, p, i, c: o.member.patch(f"/api/comments/{c['id']}", {"content": "New"}),
     ),
-    # tenant, person, job, former ones, export, event, job shown
-    "ask for an export": (7, lambda o, p, i, c: o.admin.post("/api/users/me/export")),
-    # tenant, project, update, event
-    "archive": (4, lambda o, p, i, c: o.admin.delete(f"/api/projects/{p['id']}")),
+    # person, job, former ones, export, event, job shown
+    "ask for an export": (6, lambda o, p, i, c: o.admin.post("/api/users/me/export")),
+    # project, update, event
+    "archive": (3, lambda o, p, i, c: o.admin.delete(f"/api/projects/{p['id']}")),
 }
 
 
@@ -171,14 +172,14 @@ class TestPartners:
         partner, body = create_partner(runtime, anonymous), wanted()
         counts = []
         for request in (
-            # tenant, claim, steps, savepoint around the job (two), status
+            # key, nonce, tenant, claim, steps, savepoint around the job (two), status
             lambda: partner.provision(body),
-            # tenant, claim, comparison, status
+            # key, nonce, tenant, claim, comparison, status
             lambda: partner.provision(body),
-            # tenant, status with its steps
+            # key, nonce, tenant, status with its steps
             lambda: partner.status(body["reference"]),
         ):
             with recorded(runtime.db.engine) as statements:
                 assert request().is_success
             counts.append(len(statements))
-        assert counts == [6, 4, 2]
+        assert counts == [8, 6, 4]

@@ -14,7 +14,7 @@ def list_comments(ctx: Context, issue_id: str) -> Reply:
     """GET /api/issues/{issue_id}/comments"""
     html = ctx.query["render"] == "html"
     page = paginate(ctx, queries.listed(ctx, issue_id), queries.SORTS)
-    if not page.rows and ctx.session.execute(issues.one(ctx, issue_id)).first() is None:
+    if not page.rows and issues.find(ctx, issue_id) is None:
         raise not_found("issue")
     return page.reply(ctx, lambda row: serializers.comment(row, html=html))
 
@@ -27,7 +27,7 @@ def create_comment(ctx: Context, issue_id: str) -> Reply:
 
 def get_comment(ctx: Context, comment_id: str) -> Reply:
     """GET /api/comments/{comment_id}"""
-    row = ctx.session.execute(queries.one(ctx, comment_id)).one_or_none()
+    row = queries.find(ctx, comment_id)
     if row is None:
         raise not_found("comment")
     return item(row, serializers.comment(row, html=ctx.query["render"] == "html"))

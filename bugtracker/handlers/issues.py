@@ -18,7 +18,7 @@ from bugtracker.services import issues as service
 def list_issues(ctx: Context, project_id: str) -> Reply:
     """GET /api/projects/{project_id}/issues"""
     page = paginate(ctx, *queries.listed(ctx, UUID(project_id)))
-    if not page.rows and ctx.session.execute(projects.one(ctx, project_id)).first() is None:
+    if not page.rows and projects.find(ctx, project_id) is None:
         raise not_found("project")
     return shown_page(ctx, page, _as_asked(ctx), ISSUE_INCLUDES)
 
@@ -42,7 +42,7 @@ def create_issue(ctx: Context, project_id: str) -> Reply:
 
 def get_issue(ctx: Context, issue_id: str) -> Reply:
     """GET /api/issues/{issue_id}"""
-    row = ctx.session.execute(queries.one(ctx, issue_id)).one_or_none()
+    row = queries.find(ctx, issue_id)
     if row is None:
         raise not_found("issue")
     return shown_item(ctx, row, _as_asked(ctx), ISSUE_INCLUDES)
@@ -57,6 +57,6 @@ def update_issue(ctx: Context, issue_id: str) -> Reply:
 def list_issue_history(ctx: Context, issue_id: str) -> Reply:
     """GET /api/issues/{issue_id}/history"""
     page = paginate(ctx, history.listed(ctx, issue_id), history.SORTS)
-    if not page.rows and ctx.session.execute(queries.one(ctx, issue_id)).first() is None:
+    if not page.rows and queries.find(ctx, issue_id) is None:
         raise not_found("issue")
     return page.reply(ctx, serializers.history_entry)

@@ -25,7 +25,7 @@ def create_project(ctx: Context) -> Reply:
 
 def get_project(ctx: Context, project_id: str) -> Reply:
     """GET /api/projects/{project_id}"""
-    row = ctx.session.execute(queries.one(ctx, project_id)).one_or_none()
+    row = queries.find(ctx, project_id)
     if row is None:
         raise not_found("project")
     return item(row, serializers.project(row))

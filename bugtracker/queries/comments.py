@@ -1,11 +1,12 @@
 """Reading comments."""
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from bugtracker.context import Context
-from bugtracker.db import Rows
+from bugtracker.db import Rows, given
 from bugtracker.models import Comment, Issue
 from bugtracker.paging import Sorts, time_sort
 from bugtracker.security.scoping import issue_named
@@ -31,6 +32,11 @@ def listed(ctx: Context, issue_ref: str) -> Rows:
     return select(*COLUMNS).where(Comment.org_id == ctx.org_id, Comment.issue_id == issue)
 
 
-def one(ctx: Context, comment_id: str) -> Rows:
+BY_ID = select(*COLUMNS).where(
+    Comment.org_id == given(Comment.org_id), Comment.id == given(Comment.id)
+)
+
+
+def find(ctx: Context, comment_id: str) -> Row[*tuple[Any, ...]] | None:
     """The comment of this id in the caller's organisation."""
-    return select(*COLUMNS).where(Comment.org_id == ctx.org_id, Comment.id == UUID(comment_id))
+    return ctx.read(BY_ID, org_id=ctx.org_id, id=UUID(comment_id)).one_or_none()

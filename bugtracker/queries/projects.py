@@ -1,11 +1,12 @@
 """Reading projects."""
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Row, func, or_, select
 
 from bugtracker.context import Context
-from bugtracker.db import Rows
+from bugtracker.db import Rows, given
 from bugtracker.models import Project
 from bugtracker.paging import Sort, Sorts, time_sort
 
@@ -32,9 +33,14 @@ SORTS = Sorts(
 )
 
 
-def one(ctx: Context, project_id: str) -> Rows:
+BY_ID = select(*COLUMNS).where(
+    Project.org_id == given(Project.org_id), Project.id == given(Project.id)
+)
+
+
+def find(ctx: Context, project_id: str) -> Row[*tuple[Any, ...]] | None:
     """The project of this id in the caller's organisation."""
-    return select(*COLUMNS).where(Project.org_id == ctx.org_id, Project.id == UUID(project_id))
+    return ctx.read(BY_ID, org_id=ctx.org_id, id=UUID(project_id)).one_or_none()
 
 
 def listed(ctx: Context) -> Rows:

@@ -2,8 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
+from uuid import UUID
 
-from anyio import to_thread
 from connexion.lifecycle import ConnexionRequest
 from connexion.security import AbstractSecurityHandler
 from sqlalchemy import text
@@ -18,21 +18,28 @@ from bugtracker.errors import (
 )
 from bugtracker.messages import Message, _
 from bugtracker.models.organisation import ROLES
+from bugtracker.opening import Opened, Opening
 from bugtracker.runtime import Runtime
 from bugtracker.security.api_keys import hash_of, looks_like_key
 from bugtracker.security.permissions import ACCOUNT, require_permission
 from bugtracker.security.principal import Principal
-from bugtracker.security.tokens import AccessClaims, verify_access_token
+from bugtracker.security.tokens import AccessClaims
+from bugtracker.threads import OPENED
 
-LIVE_SESSION = text(
-    "SELECT account_id, username, role,"
-    " (SELECT a.language FROM accounts a WHERE a.id = account_id) AS language"
-    " FROM live_session(:session_id, :org_id)"
+LIVE_SESSION = Opening(
+    "SELECT s.account_id, s.username, s.role,"
+    " (SELECT a.language FROM accounts a WHERE a.id = s.account_id),"
+    " set_config('app.org_id', coalesce({org_id}::text, ''), true),"
+    " set_config('app.account_id', s.account_id::text, true)"
+    " FROM live_session({session_id}, {org_id}) s"
 )
-LIVE_API_KEY = text(
-    "SELECT org_id, api_key_id, scopes, account_id, username, role, is_use_due,"
-    " (SELECT a.language FROM accounts a WHERE a.id = account_id) AS language"
-    " FROM live_api_key(:key_hash)"
+LIVE_API_KEY = Opening(
+    "SELECT k.account_id, k.username, k.role,"
+    " (SELECT a.language FROM accounts a WHERE a.id = k.account_id),"
+    " set_config('app.org_id', k.org_id::text, true),"
+    " set_config('app.account_id', k.account_id::text, true),"
+    " k.api_key_id, array_to_string(k.scopes, ' '), k.is_use_due"
+    " FROM live_api_key({key_hash}) k"
 )
 NOTE_USE = text("SELECT note_api_key_use(:org_id, :api_key_id, CAST(:ip AS inet))")
 CHALLENGE = 'Bearer realm="bugtracker", error="invalid_token"'
@@ -59,8 +66,8 @@ def bearer_handler(
             operation = operations[routing["operation_id"]]
             token = bearer_token(request.headers.get("authorization"))
             state = request.scope["state"]
-            client = state["client_ip"]
-            principal = await to_thread.run_sync(authenticate, runtime, token, client)
+            opened = state[OPENED] = Opened(runtime.db)
+            principal = authenticate(runtime, opened, token, state["client_ip"])
             authorise(operation, principal)
             state["principal"], state["operation_id"] = principal, operation.id
             state["account_id"], state["org_id"] = principal.account_id, principal.org_id
@@ -99,65 +106,60 @@ def _key_invalid() -> TokenInvalid:
     )
 
 
-def authenticate(runtime: Runtime, token: str, client_ip: str) -> Principal:
+def authenticate(runtime: Runtime, opened: Opened, token: str, client_ip: str) -> Principal:
     """The caller behind an access token or an API key; session or key, and the membership, are
-    checked in one statement."""
+    checked in one statement, which begins the request's transaction in the caller's tenant."""
     if looks_like_key(token):
-        return key_principal(runtime, token, client_ip)
-    claims = verify_access_token(runtime.keys, runtime.settings, token)
+        return _key_principal(runtime, opened, token, client_ip)
+    claims = runtime.access_tokens.verify(runtime.keys, runtime.settings, token)
     if claims is None:
         raise token_invalid()
-    return live_principal(runtime, claims)
+    return _live_principal(opened, claims)
 
 
-def live_principal(runtime: Runtime, claims: AccessClaims) -> Principal:
+def _live_principal(opened: Opened, claims: AccessClaims) -> Principal:
     """The principal of a session that still lives. 401 once it was revoked or has expired, the
     account was disabled, or the membership ended."""
-    parameters = {"session_id": claims.session_id, "org_id": claims.org_id}
-    with runtime.db.read() as connection:
-        row = connection.execute(LIVE_SESSION, parameters).one_or_none()
-    if row is None or row.account_id != claims.account_id:
+    row = opened.begin(LIVE_SESSION, session_id=claims.session_id, org_id=claims.org_id)
+    if row is None or UUID(row[0]) != claims.account_id:
         raise token_invalid()
-    role = None if row.role is None else ROLES[row.role]
+    _account, username, role, language, *_tenant = row
     return Principal(
-        row.account_id,
+        claims.account_id,
         claims.session_id,
-        row.username,
+        str(username),
         claims.org_id,
-        role,
-        language=row.language,
+        None if role is None else ROLES[int(role)],
+        language=language,
     )
 
 
-def key_principal(runtime: Runtime, token: str, client_ip: str) -> Principal:
+def _key_principal(runtime: Runtime, opened: Opened, token: str, client_ip: str) -> Principal:
     """The principal of an API key: its creator, with the role of this moment and the key's scopes.
     401 once the key was revoked or has expired, or its creator was disabled or has left."""
     key_hash = hash_of(token)
     if key_hash is None:
         raise _key_invalid()
-    with runtime.db.read() as connection:
-        row = connection.execute(LIVE_API_KEY, {"key_hash": key_hash}).one_or_none()
-        if row is None:
-            runtime.recent_keys.forget(key_hash)
-            raise _key_invalid()
-        if row.is_use_due:
-            use = {
-                "org_id": row.org_id,
-                "api_key_id": row.api_key_id,
-                "ip": parse_address(client_ip),
-            }
+    row = opened.begin(LIVE_API_KEY, key_hash=key_hash)
+    if row is None:
+        runtime.recent_keys.forget(key_hash)
+        raise _key_invalid()
+    account, username, role, _language, org, _account, key, scopes, is_use_due = map(str, row)
+    account_id, org_id, api_key_id = UUID(account), UUID(org), UUID(key)
+    if is_use_due == "t":
+        use = {"org_id": org_id, "api_key_id": api_key_id, "ip": parse_address(client_ip)}
+        with runtime.db.read() as connection:
             connection.execute(NOTE_USE, use)
-    runtime.recent_keys.remember(key_hash, row.account_id)
-    scopes = frozenset(row.scopes)
+    runtime.recent_keys.remember(key_hash, account_id)
     return Principal(
-        row.account_id,
+        account_id,
         None,
-        row.username,
-        row.org_id,
-        ROLES[row.role],
-        scopes,
-        row.api_key_id,
-        row.language,
+        username,
+        org_id,
+        ROLES[int(role)],
+        frozenset(scopes.split()),
+        api_key_id,
+        row[3],
     )
 
 

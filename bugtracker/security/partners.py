@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import structlog
-from anyio import to_thread
 from connexion.lifecycle import ConnexionRequest
 from connexion.security import AbstractSecurityHandler
 from sqlalchemy import Connection, Row, func, or_, select
@@ -46,7 +45,7 @@ def partner_handler(runtime: Runtime) -> type[AbstractSecurityHandler]:
 
         @staticmethod
         async def _verify(request: ConnexionRequest) -> dict[str, Any]:
-            partner = await to_thread.run_sync(authenticate, runtime, request.scope)
+            partner = authenticate(runtime, request.scope)
             state = request.scope["state"]
             state["partner"], state["partner_id"] = partner, partner.id
             return {"sub": str(partner.id)}

@@ -5,10 +5,10 @@ organisation before project before issue before comment, so that writers wait an
 """
 
 import re
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, select
 
 from bugtracker.context import Context
 from bugtracker.errors import OrganisationNotCurrent, ResourceNotFound
@@ -63,17 +63,23 @@ def not_found(kind: Kind) -> ResourceNotFound:
 def issue_named(ctx: Context, ref: str) -> ColumnElement[bool]:
     """The condition on Issue for an issue's id or key in the caller's organisation."""
     here = Issue.org_id == ctx.org_id
-    if match := ISSUE_KEY.fullmatch(ref):
-        # Looked up first rather than joined: all three columns of the unique index are known.
-        project_id = select(Project.id).where(
-            Project.org_id == ctx.org_id, Project.key == match[1].upper()
-        )
-        named = and_(
-            Issue.project_id == project_id.scalar_subquery(), Issue.number == int(match[2])
-        )
-    else:
-        named = Issue.id == UUID(ref)
-    return and_(here, named)
+    if (parsed := parse_issue_key(ref)) is None:
+        return and_(here, Issue.id == UUID(ref))
+    key, number = parsed
+    # Looked up first rather than joined: all three columns of the unique index are known.
+    return and_(here, Issue.project_id == project_of_key(ctx.org_id, key), Issue.number == number)
+
+
+def parse_issue_key(ref: str) -> tuple[str, int] | None:
+    """The project's key and the issue's number; None for what is an id."""
+    match = ISSUE_KEY.fullmatch(ref)
+    return None if match is None else (match[1].upper(), int(match[2]))
+
+
+def project_of_key(org_id: Any, key: Any) -> ScalarSelect[UUID]:
+    """The id of an organisation's project of this key."""
+    named = select(Project.id).where(Project.org_id == org_id, Project.key == key)
+    return named.scalar_subquery()
 
 
 def in_same_project() -> ColumnElement[bool]:

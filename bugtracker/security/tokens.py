@@ -1,20 +1,25 @@
 """Access tokens: ES256 JWTs, verified strictly."""
 
 import re
+import threading
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from uuid import UUID
 
 import jwt
 
 from bugtracker.ids import new_id
-from bugtracker.security.keys import KeyStore
+from bugtracker.security.keys import Key, KeyStore
 from bugtracker.settings import Settings
 
 ALGORITHM = "ES256"
 TYPE = "at+jwt"
 AUDIENCE = "bugtracker"
 LEEWAY_SECONDS = 10
+MOST_REMEMBERED = 4096
+"""Tokens; some 2 MB."""
 REQUIRED = ["exp", "iat", "nbf", "iss", "aud", "sub", "jti"]
 HEADER_KEYS = {"alg", "kid", "typ"}
 # An ES256 signature has 64 bytes. Base64 decoders skip what is not base64, so we do not let it in.
@@ -51,11 +56,58 @@ def issue_access_token(
     return jwt.encode(payload, key.private, algorithm=ALGORITHM, headers=headers)
 
 
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    claims: AccessClaims
+    key: Key
+    expires_at: float
+    """Seconds since 1970."""
+
+    def is_of(self, keys: KeyStore) -> bool:
+        """Whether its key verifies still."""
+        return keys.find(self.key.kid) is self.key
+
+
+class AccessTokens:
+    """Verifies tokens, each only once: a process remembers what the signature was good for.
+
+    Nothing is taken for granted but the signature: a token is remembered no longer than it lives
+    and than its key is in use, and its session is looked up every time by whoever asks. Remembered
+    by its hash, so that no memory holds what opens anything. Threads share it.
+    """
+
+    def __init__(self, most: int = MOST_REMEMBERED) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._verified: dict[bytes, _Verified] = {}
+
+    def verify(self, keys: KeyStore, settings: Settings, token: str) -> AccessClaims | None:
+        """As :func:`verify_access_token`."""
+        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
+        known = self._verified.get(digest)
+        if known is not None and known.expires_at > time.time() and known.is_of(keys):
+            return known.claims
+        verified = _verify(keys, settings, token)
+        if verified is None:
+            return None
+        with self._lock:
+            self._verified.pop(digest, None)
+            while len(self._verified) >= self._most:
+                del self._verified[next(iter(self._verified))]
+            self._verified[digest] = verified
+        return verified.claims
+
+
 def verify_access_token(keys: KeyStore, settings: Settings, token: str) -> AccessClaims | None:
     """The claims of a valid token; None for anything else, whatever is wrong with it.
 
     Raises what the key store raises: a wrong master key is our fault, not the token's.
     """
+    verified = _verify(keys, settings, token)
+    return None if verified is None else verified.claims
+
+
+def _verify(keys: KeyStore, settings: Settings, token: str) -> _Verified | None:
     kid = _key_id(token)
     key = None if kid is None else keys.find(kid)
     if key is None:
@@ -71,9 +123,10 @@ def verify_access_token(keys: KeyStore, settings: Settings, token: str) -> Acces
             options={"require": REQUIRED},
         )
         org_id = payload.get("org")
-        return AccessClaims(
+        claims = AccessClaims(
             UUID(payload["sub"]), UUID(payload["sid"]), UUID(org_id) if org_id else None
         )
+        return _Verified(claims, key, float(payload["exp"]))
     except (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
