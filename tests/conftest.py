@@ -20,7 +20,7 @@ from bugtracker.logs import configure_logging
 from bugtracker.migrate import migrate
 from bugtracker.runtime import Runtime
 from bugtracker.settings import Settings
-from tests.answers import AnswersPlugin
+from tests.answers import AnswersPlugin, documented
 from tests.conformance import Conformance
 from tests.parallel import Standstill, standstill
 from tests.redis_server import redis_server
@@ -33,7 +33,7 @@ TEMPLATE = "bugtracker_template"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Every documented answer has to be given in some test."""
-    config.pluginmanager.register(AnswersPlugin())
+    config.pluginmanager.register(AnswersPlugin(documented))
 
 
 # A refusal whose text nobody can translate answers 500, and the log says which text.

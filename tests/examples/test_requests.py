@@ -8,7 +8,7 @@ import httpx
 
 from bugtracker.contract import Operation, load_contract
 from tests.examples.comparing import differences, normalised
-from tests.examples.preparing import PREPARATIONS, Prepared, swapped
+from tests.examples.preparing import PREPARATIONS, swapped
 from tests.examples.scene import Scene, Stage, place
 from tests.partners import Partner
 
@@ -23,12 +23,15 @@ def examples_of(operation: Operation) -> Iterator[tuple[str, Any]]:
             yield name, CONTRACT.resolve(example)["value"]
 
 
-def send(operation: Operation, prepared: Prepared, target: str, body: Any) -> httpx.Response:
+def send(
+    operation: Operation, by: httpx.Client | Partner, target: str, body: Any, **headers: str
+) -> httpx.Response:
     method = operation.method.upper()
-    if isinstance(prepared.by, Partner):
-        return prepared.by.send(method, target, json.dumps(body).encode())
-    headers = {"If-Match": "*"} if "428" in operation.raw["responses"] else {}
-    return prepared.by.request(method, target, json=body, headers=headers)
+    if isinstance(by, Partner):
+        return by.send(method, target, json.dumps(body).encode())
+    if "428" in operation.raw["responses"]:
+        headers["If-Match"] = "*"
+    return by.request(method, target, json=body, headers=headers)
 
 
 def told(operation: Operation, answer: httpx.Response) -> list[str]:
@@ -68,4 +71,4 @@ class TestRequestExamples:
         prepared = PREPARATIONS[operation.id](scene, name)
         target = place(scene, operation.path, **prepared.places)
         body = swapped(example, prepared.swapped)
-        return told(operation, send(operation, prepared, target, body))
+        return told(operation, send(operation, prepared.by, target, body))
