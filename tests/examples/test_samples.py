@@ -1,10 +1,13 @@
 """The samples of code that the contract shows, run against a server as they stand."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -15,7 +18,52 @@ from tests.jobs.running import eventually
 from tests.registering import tokens_of
 
 OPERATIONS = load_contract().operations.values()
-COMMANDS = {"Shell": ["bash", "-euo", "pipefail", "-c"], "Python": [sys.executable, "-c"]}
+Run = Callable[[dict[str, str], str], str]
+"""Variables and source → what was printed."""
+
+
+@contextmanager
+def shell() -> Iterator[Run]:
+    def run(variables: dict[str, str], source: str) -> str:
+        command = ["bash", "-euo", "pipefail", "-c", source]
+        ran = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    yield run
+
+
+# One process for all, as starting each and importing httpx takes most of the time.
+INTERPRETER = """
+import contextlib, io, json, os, sys
+for line in sys.stdin:
+    variables, source = json.loads(line)
+    os.environ.update(variables)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(source, {"__name__": "__main__"})
+    print(json.dumps(printed.getvalue()), flush=True)
+"""
+
+
+@contextmanager
+def python() -> Iterator[Run]:
+    command = [sys.executable, "-c", INTERPRETER]
+    with subprocess.Popen(command, text=True, stdin=PIPE, stdout=PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        given, shown = process.stdin, process.stdout
+
+        def run(variables: dict[str, str], source: str) -> str:
+            print(json.dumps([variables, source]), file=given, flush=True)
+            line = shown.readline()
+            assert line, "it failed: see stderr"
+            return str(json.loads(line))
+
+        yield run
+
+
+RUNNERS: dict[str, Callable[[], AbstractContextManager[Run]]] = {"Shell": shell, "Python": python}
 PRINTED = {
     "login": "Bearer",
     "refresh": "Bearer",
@@ -73,26 +121,19 @@ def environment(scene: Scene) -> dict[str, str]:
 def test_each_sample_is_run_and_is_there_in_both_languages() -> None:
     found = {each.id: {lang for lang, _ in samples_of(each)} for each in OPERATIONS}
     assert {name: langs for name, langs in found.items() if langs} == {
-        name: set(COMMANDS) for name in PRINTED
+        name: set(RUNNERS) for name in PRINTED
     }
 
 
-@pytest.mark.parametrize("language", COMMANDS)
+@pytest.mark.parametrize("language", RUNNERS)
 def test_samples_do_what_they_say(stage: Stage, language: str) -> None:
-    for operation in OPERATIONS:
-        for lang, source in samples_of(operation):
-            if lang == language:
-                assert PRINTED[operation.id] in printed(stage.scene(), operation.id, lang, source)
-
-
-def printed(scene: Scene, name: str, language: str, source: str) -> str:
-    variables = environment(scene)
-    PREPARED.get(name, bool)(scene)
-    ran = subprocess.run(
-        [*COMMANDS[language], source], env=variables, capture_output=True, text=True, timeout=60
-    )
-    assert ran.returncode == 0, f"{name}: {ran.stderr}"
-    return ran.stdout
+    with RUNNERS[language]() as run:
+        for operation in OPERATIONS:
+            for source in (source for lang, source in samples_of(operation) if lang == language):
+                scene = stage.scene()
+                variables = environment(scene)
+                PREPARED.get(operation.id, bool)(scene)
+                assert PRINTED[operation.id] in run(variables, source), operation.id
 
 
 def test_a_file_that_belongs_to_no_operation_is_found(tmp_path: Path) -> None:
