@@ -3,6 +3,6 @@ path="/api/issues?limit=100&fields=key,title,status"
 while [ -n "$path" ]; do
   headers=$(mktemp)
   curl -fsS "$BUGTRACKER_URL$path" -H "Authorization: Bearer $TOKEN" -D "$headers"
-  path=$(sed -n 's/^link: .*<\([^>]*\)>; rel="next".*/\1/p' "$headers")
+  path=$(sed -n 's/^[Ll]ink: .*<\([^>]*\)>; rel="next".*/\1/p' "$headers")
   rm "$headers"
 done
