@@ -188,6 +188,7 @@ class TestRefuseDeletionRequest:
         )
         assert org.member.get("/api/projects").status_code == 200
         assert actions(world, org, request) == ["deletion.requested", "deletion.refused"]
+        refused(act(org.admin, request, "refuse"), 409, "deletion_decided")
         made(ask_for(org.member))
 
 
