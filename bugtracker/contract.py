@@ -18,6 +18,7 @@ import yaml
 
 from bugtracker import __version__
 from bugtracker.problems import PROBLEM_MEDIA_TYPE
+from bugtracker.samples import add_samples
 from bugtracker.settings import PROJECT_ROOT
 
 ROOT_FILE = PROJECT_ROOT / "openapi" / "bugtracker.yaml"
@@ -173,6 +174,7 @@ class _Bundler:
         document["paths"] = {
             path: self._definition(node) for path, node in document["paths"].items()
         }
+        add_samples(document, self._root.parent / "samples")
         return document
 
     def _definition(self, node: Json) -> Json:

@@ -1,11 +1,11 @@
 """Every answer that the contract documents is given in some test.
 
-A plugin: at the end of a run of all tests it fails for those that were not.
+A plugin: a run of all tests fails when one was not.
 
 Answers are noted by :class:`tests.conformance.Conformance` in each process of the run.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -18,26 +18,29 @@ OUTPUT = "answered"
 
 
 class AnswersPlugin:
-    """Gathers the answers of all processes."""
+    """Gathers the answers of all processes, and asks for those ``wanted``."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Callable[[], set[Answered]]) -> None:
+        self._wanted = wanted
         self._answered: set[Answered] = set()
+        self._is_known = True
 
     def pytest_testnodedown(self, node: Any) -> None:
-        """What a process of xdist has seen."""
-        self._answered |= {
-            tuple(each) for each in getattr(node, "workeroutput", {}).get(OUTPUT, ())
-        }
+        """What a process of xdist has seen; nobody knows it of one that died."""
+        output = getattr(node, "workeroutput", {})
+        self._answered |= {tuple(each) for each in output.get(OUTPUT, ())}
+        self._is_known &= OUTPUT in output
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Hands over in a process of xdist; judges in the one above, or the only one."""
         if hasattr(session.config, "workeroutput"):
             session.config.workeroutput[OUTPUT] = sorted(ANSWERED)
-        elif _is_whole(session):
-            missing = sorted(documented() - self._answered - ANSWERED)
+        elif self._is_known and _is_whole(session):
+            missing = sorted(self._wanted() - self._answered - ANSWERED)
             if missing:
                 _tell(session, missing)
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def documented() -> set[Answered]:
@@ -56,11 +59,18 @@ def _codes(response: Any) -> Iterator[str]:
     yield from examples or ("",)
 
 
+NARROWING = (
+    "keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "stepwise", "collectonly",
+)  # fmt: skip
+
+
 def _is_whole(session: pytest.Session) -> bool:
-    """Whether all tests were asked for."""
+    """Whether all tests were asked for, and have run."""
     option = session.config.option
     source = session.config.args_source
-    return not (option.keyword or option.markexpr) and source is source.TESTPATHS
+    is_narrowed = any(getattr(option, name, None) for name in NARROWING)
+    is_cut_short = session.shouldstop or session.shouldfail or session.exitstatus not in (0, 1)
+    return source is source.TESTPATHS and not (is_narrowed or is_cut_short)
 
 
 def _tell(session: pytest.Session, missing: list[Answered]) -> None:

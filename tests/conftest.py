@@ -2,8 +2,8 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,7 +20,7 @@ from bugtracker.logs import configure_logging
 from bugtracker.migrate import migrate
 from bugtracker.runtime import Runtime
 from bugtracker.settings import Settings
-from tests.answers import AnswersPlugin
+from tests.answers import AnswersPlugin, documented
 from tests.conformance import Conformance
 from tests.parallel import Standstill, standstill
 from tests.redis_server import redis_server
@@ -33,7 +33,7 @@ TEMPLATE = "bugtracker_template"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Every documented answer has to be given in some test."""
-    config.pluginmanager.register(AnswersPlugin())
+    config.pluginmanager.register(AnswersPlugin(documented))
 
 
 # A refusal whose text nobody can translate answers 500, and the log says which text.
@@ -100,20 +100,32 @@ def own_database(cluster: Cluster, shared_directory: Path) -> Iterator[str]:
         yield name
 
 
-@pytest.fixture(scope="module")
-def empty_world(
+@pytest.fixture(scope="session")
+def other_world(
     cluster: Cluster, shared_directory: Path, settings: Settings, contract: Contract
-) -> Iterator[World]:
+) -> Callable[..., AbstractContextManager[World]]:
+    """Makes worlds with a server and a database of their own, with these settings changed."""
+
+    @contextmanager
+    def made(**changes: object) -> Iterator[World]:
+        with cloned_database(cluster, shared_directory, f"other_{uuid4().hex}") as name:
+            urls = {"database_url": SecretStr(cluster.api_url(name))}
+            urls |= {"owner_database_url": SecretStr(cluster.owner_url(name))}
+            runtime = create_runtime(settings.model_copy(update={**urls, **changes}))
+            with serve(create_app(runtime, contract)) as running:
+                world = World(runtime, running.url, Conformance(contract))
+                yield world
+                world.close()
+            runtime.db.close()
+
+    return made
+
+
+@pytest.fixture(scope="module")
+def empty_world(other_world: Callable[..., AbstractContextManager[World]]) -> Iterator[World]:
     """A world in which a module's tests are alone, so that they know what is in every table."""
-    with cloned_database(cluster, shared_directory, f"empty_{uuid4().hex}") as name:
-        urls = {"database_url": SecretStr(cluster.api_url(name))}
-        urls |= {"owner_database_url": SecretStr(cluster.owner_url(name))}
-        runtime = create_runtime(settings.model_copy(update=urls))
-        with serve(create_app(runtime, contract)) as running:
-            world = World(runtime, running.url, Conformance(contract))
-            yield world
-            world.close()
-        runtime.db.close()
+    with other_world() as world:
+        yield world
 
 
 @pytest.fixture(scope="session")

@@ -98,7 +98,7 @@ class TestReadiness:
     def test_a_missing_database_is_named(
         self, fragile: World, cluster: Cluster, own_database: str
     ) -> None:
-        with httpx.Client(base_url=fragile.url) as http:
+        with fragile.client() as http:
             assert http.get("/readyz").status_code == 200
             cluster.drop_database(own_database)
             response = http.get("/readyz")

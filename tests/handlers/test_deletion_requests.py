@@ -3,7 +3,7 @@
 import httpx
 
 from bugtracker.audit.sealing import seal_now
-from tests.parallel import at_once
+from tests.parallel import Standstill, at_once
 from tests.world import Caller, Json, Org, World, made, refused
 
 URL = "/api/deletion-requests"
@@ -152,6 +152,17 @@ class TestApproveDeletionRequest:
         )
         assert sorted(answer.status_code for answer in answers) in ([200, 401], [200, 409])
 
+    def test_leaves_an_owner_who_can_log_in(
+        self, world: World, org: Org, still: Standstill
+    ) -> None:
+        second, first = (org.caller("owner", name) for name in ("second", "first"))
+        request = asked_for(first)
+        still.execute("SELECT FROM organisations WHERE id = :id FOR UPDATE", id=org.id)
+        approval = still.send(lambda: act(second, request, "approve"))
+        world.deactivate(second)
+        still.release()
+        refused(approval.result(), 409, "owner_required")
+
     def test_is_decided_once_by_fifty_at_once(self, world: World, org: Org) -> None:
         request = asked_for(org.member)
         calls = [lambda: act(org.admin, request, "approve")] * 20
@@ -177,6 +188,7 @@ class TestRefuseDeletionRequest:
         )
         assert org.member.get("/api/projects").status_code == 200
         assert actions(world, org, request) == ["deletion.requested", "deletion.refused"]
+        refused(act(org.admin, request, "refuse"), 409, "deletion_decided")
         made(ask_for(org.member))
 
 

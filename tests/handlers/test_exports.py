@@ -117,9 +117,11 @@ class TestExportUser:
 
     def test_of_somebody_who_was_linked_is_that_of_the_member(self, world: World, org: Org) -> None:
         imported = world.import_person(org, "titania")
+        before = asked(org.admin, imported)
         body = {"user_id": str(org.member.id)}
         assert org.admin.post(f"/api/users/{imported}/link", body).status_code == 200
         refused(org.admin.post(f"/api/users/{imported}/export"), 409, "user_linked")
+        refused(download(org.admin, before), 409, "user_linked")
 
     def test_again_finds_the_one_at_work_and_later_replaces_what_was_not_fetched(
         self, org: Org, still: Standstill

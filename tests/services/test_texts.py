@@ -1,6 +1,6 @@
 """What grows while it is made harmless."""
 
-from tests.world import World
+from tests.world import World, refused
 
 
 class TestGrowth:
@@ -19,6 +19,10 @@ class TestGrowth:
         org = world.create_org()
         issue = org.member.create_issue(org.manager.create_project())
         text = f"<a x=1 title='{'&' * 4980}'>"
-        answer = org.member.patch(f"/api/issues/{issue['id']}", {"description": text})
-        assert answer.status_code == 422
-        assert answer.json()["errors"][0]["pointer"] == "/description"
+        path, body = f"/api/projects/{issue['project_id']}/issues", {"title": "New"}
+        for answer in (
+            org.member.patch(f"/api/issues/{issue['id']}", {"description": text}),
+            org.member.post(path, {**body, "description": text}),
+        ):
+            problem = refused(answer, 422, "content_invalid")
+            assert problem["errors"][0]["pointer"] == "/description"

@@ -1,0 +1,1 @@
+curl -fsS "$BUGTRACKER_URL/api/auth/me" -H "Authorization: Bearer $TOKEN"

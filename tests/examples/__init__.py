@@ -1,0 +1,1 @@
+"""The examples of the contract, sent to a running server."""
