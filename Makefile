@@ -159,18 +159,26 @@ bt: .venv/.dev ## Install bt, the bug tracker in a terminal, into .venv
 	@$(INSTALL) --no-deps --no-build-isolation -e clients/python -e bt
 	@echo "make: $(BIN)/bt --help"
 
-SWAGGER_UI := bugtracker/pages/static/swagger-ui
+# Takes $(3), files of the npm package $(1), into the folder $(2) of the pages, and writes down its version.
+define VENDOR
+set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; into=bugtracker/pages/static/$(2); mkdir -p $$into; \
+npm pack --silent --pack-destination "$$work" $(1) > /dev/null; \
+tar -xzf "$$work"/*.tgz -C "$$work"; \
+for name in $(3); do install -m 644 "$$work/package/$$name" $$into/; done; \
+sed -n 's/^ *"version": "\(.*\)",*$$/\1/p' "$$work/package/package.json" > $$into/VERSION; \
+echo "$(1): $$(cat $$into/VERSION)"
+endef
+
 swagger-ui: ## Take the newest Swagger UI 5 from npm (rarely; look at /docs afterwards)
-	@set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
-	npm pack --silent --pack-destination "$$work" swagger-ui-dist@5 > /dev/null; \
-	tar -xzf "$$work"/swagger-ui-dist-*.tgz -C "$$work"; \
-	for name in LICENSE NOTICE swagger-ui.css swagger-ui-bundle.js \
-			swagger-ui-bundle.js.LICENSE.txt; do \
-		install -m 644 "$$work/package/$$name" $(SWAGGER_UI)/; \
-	done; \
-	sed -n 's/^ *"version": "\(.*\)",*$$/\1/p' "$$work/package/package.json" \
-		> $(SWAGGER_UI)/VERSION; \
-	echo "Swagger UI $$(cat $(SWAGGER_UI)/VERSION)"
+	@$(call VENDOR,swagger-ui-dist@5,swagger-ui,LICENSE NOTICE swagger-ui.css swagger-ui-bundle.js \
+		swagger-ui-bundle.js.LICENSE.txt)
+
+# Its one image is on a server of its makers: an empty one is as good, and hidden.
+REDOC_IMAGE := https://cdn.redoc.ly/redoc/logo-mini.svg
+redoc: ## Take the newest Redoc 2 from npm (rarely; look at /reference afterwards)
+	@$(call VENDOR,redoc@2,redoc,LICENSE bundles/redoc.standalone.js bundles/redoc.standalone.js.LICENSE.txt)
+	@grep -q '"$(REDOC_IMAGE)"' bugtracker/pages/static/redoc/redoc.standalone.js
+	@sed -i 's|"$(REDOC_IMAGE)"|"data:,"|' bugtracker/pages/static/redoc/redoc.standalone.js
 
 clean: ## Remove the environment, tools and caches (the data in .local stay)
 	rm -rf .venv .tools .tox .mypy_cache .ruff_cache .hypothesis .schemathesis *.egg-info
