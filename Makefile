@@ -23,7 +23,7 @@ NO_SECRETS := ^(\.secrets\.baseline|requirements/.*\.txt|tools/contract/package-
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
-		awk -F'|' '{ printf "%-17s %s\n", $$1, $$2 }'
+		awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 run: .venv/.base ## Start everything on 127.0.0.1:8000 (BUGTRACKER_PORT changes it)
 	@exec $(BIN)/bugtracker serve
@@ -40,9 +40,10 @@ proofs: .venv/.dev ## Run the proofs in full: races, a broken Redis, timing, sec
 mutants: .venv/.dev ## Delete each check of the security code; tests must notice (hours; ARGS="keys")
 	@exec $(BIN)/python tools/mutants.py $(ARGS)
 
-SEEDS ?= $(shell shuf -i 1-999999999 -n 3)
-fuzz: .venv/.dev ## Fuzz the API for long with three random seeds (EXAMPLES=100 an operation; SEEDS="1 2")
-	@export SCHEMATHESIS_MAX_EXAMPLES=$(or $(EXAMPLES),100); for seed in $(SEEDS); do \
+ROUNDS ?= 10
+SEEDS ?= $(shell shuf -i 1-999999999 -n $(ROUNDS))
+fuzz: .venv/.dev ## Fuzz the API for long with ten random seeds (EXAMPLES=20 an operation; ROUNDS=1; SEEDS="1 2")
+	@export SCHEMATHESIS_MAX_EXAMPLES=$(or $(EXAMPLES),20); for seed in $(SEEDS); do \
 		echo "fuzz: seed $$seed, $$SCHEMATHESIS_MAX_EXAMPLES examples an operation"; \
 		SCHEMATHESIS_SEED=$$seed $(BIN)/pytest -n $(WORKERS) --timeout 0 tests/test_schemathesis.py || exit; \
 	done
@@ -142,6 +143,9 @@ contract-lint: .venv/.dev $(CONTRACT_TOOLS)/.installed ## Lint the contract: Spe
 
 contract-diff: .venv/.dev $(CONTRACT_TOOLS)/.installed ## Compare the contract with BASE's (the last tag, else main): breaking changes fail
 	@BASE="$(BASE)" TOOLS="$(CONTRACT_TOOLS)" PYTHON="$(BIN)/python" scripts/contract-diff
+
+contract-changelog: .venv/.dev $(CONTRACT_TOOLS)/.installed ## Write docs/contract-changelog.md, by release
+	@$(BIN)/python -m tools.contract_changelog $(CONTRACT_TOOLS)/node_modules/.bin/oasdiff
 
 load: .venv/.base $(TOOLS)/.made ## Load a server of its own with a team's day, by k6; writes docs/performance/load.md
 	@exec $(BIN)/python -m tools.load_test $(ARGS)
