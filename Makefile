@@ -23,7 +23,7 @@ NO_SECRETS := ^(\.secrets\.baseline|requirements/.*\.txt|tools/contract/package-
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
-		awk -F'|' '{ printf "%-17s %s\n", $$1, $$2 }'
+		awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 run: .venv/.base ## Start everything on 127.0.0.1:8000 (BUGTRACKER_PORT changes it)
 	@exec $(BIN)/bugtracker serve
@@ -40,9 +40,10 @@ proofs: .venv/.dev ## Run the proofs in full: races, a broken Redis, timing, sec
 mutants: .venv/.dev ## Delete each check of the security code; tests must notice (hours; ARGS="keys")
 	@exec $(BIN)/python tools/mutants.py $(ARGS)
 
-SEEDS ?= $(shell shuf -i 1-999999999 -n 3)
-fuzz: .venv/.dev ## Fuzz the API for long with three random seeds (EXAMPLES=100 an operation; SEEDS="1 2")
-	@export SCHEMATHESIS_MAX_EXAMPLES=$(or $(EXAMPLES),100); for seed in $(SEEDS); do \
+ROUNDS ?= 10
+SEEDS ?= $(shell shuf -i 1-999999999 -n $(ROUNDS))
+fuzz: .venv/.dev ## Fuzz the API for long with ten random seeds (EXAMPLES=20 an operation; ROUNDS=1; SEEDS="1 2")
+	@export SCHEMATHESIS_MAX_EXAMPLES=$(or $(EXAMPLES),20); for seed in $(SEEDS); do \
 		echo "fuzz: seed $$seed, $$SCHEMATHESIS_MAX_EXAMPLES examples an operation"; \
 		SCHEMATHESIS_SEED=$$seed $(BIN)/pytest -n $(WORKERS) --timeout 0 tests/test_schemathesis.py || exit; \
 	done
@@ -143,6 +144,9 @@ contract-lint: .venv/.dev $(CONTRACT_TOOLS)/.installed ## Lint the contract: Spe
 contract-diff: .venv/.dev $(CONTRACT_TOOLS)/.installed ## Compare the contract with BASE's (the last tag, else main): breaking changes fail
 	@BASE="$(BASE)" TOOLS="$(CONTRACT_TOOLS)" PYTHON="$(BIN)/python" scripts/contract-diff
 
+contract-changelog: .venv/.dev $(CONTRACT_TOOLS)/.installed ## Write docs/contract-changelog.md, by release
+	@$(BIN)/python -m tools.contract_changelog $(CONTRACT_TOOLS)/node_modules/.bin/oasdiff
+
 load: .venv/.base $(TOOLS)/.made ## Load a server of its own with a team's day, by k6; writes docs/performance/load.md
 	@exec $(BIN)/python -m tools.load_test $(ARGS)
 
@@ -159,18 +163,26 @@ bt: .venv/.dev ## Install bt, the bug tracker in a terminal, into .venv
 	@$(INSTALL) --no-deps --no-build-isolation -e clients/python -e bt
 	@echo "make: $(BIN)/bt --help"
 
-SWAGGER_UI := bugtracker/pages/static/swagger-ui
+# Takes $(3), files of the npm package $(1), into the folder $(2) of the pages, and writes down its version.
+define VENDOR
+set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; into=bugtracker/pages/static/$(2); mkdir -p $$into; \
+npm pack --silent --pack-destination "$$work" $(1) > /dev/null; \
+tar -xzf "$$work"/*.tgz -C "$$work"; \
+for name in $(3); do install -m 644 "$$work/package/$$name" $$into/; done; \
+sed -n 's/^ *"version": "\(.*\)",*$$/\1/p' "$$work/package/package.json" > $$into/VERSION; \
+echo "$(1): $$(cat $$into/VERSION)"
+endef
+
 swagger-ui: ## Take the newest Swagger UI 5 from npm (rarely; look at /docs afterwards)
-	@set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
-	npm pack --silent --pack-destination "$$work" swagger-ui-dist@5 > /dev/null; \
-	tar -xzf "$$work"/swagger-ui-dist-*.tgz -C "$$work"; \
-	for name in LICENSE NOTICE swagger-ui.css swagger-ui-bundle.js \
-			swagger-ui-bundle.js.LICENSE.txt; do \
-		install -m 644 "$$work/package/$$name" $(SWAGGER_UI)/; \
-	done; \
-	sed -n 's/^ *"version": "\(.*\)",*$$/\1/p' "$$work/package/package.json" \
-		> $(SWAGGER_UI)/VERSION; \
-	echo "Swagger UI $$(cat $(SWAGGER_UI)/VERSION)"
+	@$(call VENDOR,swagger-ui-dist@5,swagger-ui,LICENSE NOTICE swagger-ui.css swagger-ui-bundle.js \
+		swagger-ui-bundle.js.LICENSE.txt)
+
+# Its one image is on a server of its makers: an empty one is as good, and hidden.
+REDOC_IMAGE := https://cdn.redoc.ly/redoc/logo-mini.svg
+redoc: ## Take the newest Redoc 2 from npm (rarely; look at /reference afterwards)
+	@$(call VENDOR,redoc@2,redoc,LICENSE bundles/redoc.standalone.js bundles/redoc.standalone.js.LICENSE.txt)
+	@grep -q '"$(REDOC_IMAGE)"' bugtracker/pages/static/redoc/redoc.standalone.js
+	@sed -i 's|"$(REDOC_IMAGE)"|"data:,"|' bugtracker/pages/static/redoc/redoc.standalone.js
 
 clean: ## Remove the environment, tools and caches (the data in .local stay)
 	rm -rf .venv .tools .tox .mypy_cache .ruff_cache .hypothesis .schemathesis *.egg-info

@@ -142,7 +142,7 @@ class TestQuery:
         assert raw.get(f"/api/projects?{query}").json()["items"] == []
 
 
-PAGES = {"/docs", "/openapi.json", "/openapi.yaml", "/links/"}
+PAGES = {"/docs", "/reference", "/openapi.json", "/openapi.yaml", "/links/"}
 
 
 class TestMethod:

@@ -1,7 +1,8 @@
 """Schemathesis against the live server, from the contract it serves: it finds nothing.
 
-A short, repeatable run here; ``make fuzz`` sets SCHEMATHESIS_MAX_EXAMPLES and a seed, drawn anew
-each time or given to repeat a run.
+All checks, and operations that follow each other by the links of the contract. A short, repeatable
+run here; ``make fuzz`` sets SCHEMATHESIS_MAX_EXAMPLES and a seed, drawn anew each time or given to
+repeat a run, and has callers of more kinds.
 """
 
 import os
@@ -11,12 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from bugtracker.contract import load_contract
+from bugtracker.models.organisation import Role
 from tests.serving import Server
 from tests.world import Caller, Org, World
 
 EXAMPLES = os.environ.get("SCHEMATHESIS_MAX_EXAMPLES")
 SEED = os.environ.get("SCHEMATHESIS_SEED")
-ALL_PHASES = "examples,coverage,fuzzing,stateful"
+# Without "stateful": there the links say what paths name, here we do or chance does.
+SINGLE = "examples,coverage,fuzzing"
+# None is an API key of the owner's.
+KINDS: tuple[Role | None, ...] = (None, "manager", "developer", "auditor") if EXAMPLES else (None,)
 
 # 410, 412 and 422 depend on the state, as 409 does. 428 is for a header that is not required by its
 # schema, a missing one would be 400 else. A cursor that nobody was given, page beside cursor, and
@@ -71,7 +77,7 @@ include-path-regex = "/members/"
 [operations.checks.ensure_resource_availability]
 enabled = false
 """
-# A caller who ends their own session would be refused everything after that.
+# A caller who ends their own session is refused everything after that: these are tried by another.
 ENDS_THE_RUN = ("logout_all", "delete_session", "delete_account")
 
 # Left alone it would sign up by itself: nobody verifies its address.
@@ -88,6 +94,7 @@ def fuzz(server: Server, directory: Path, *options: str, config: str = "") -> No
     fixed = ["--max-examples", EXAMPLES] if EXAMPLES else ["--generation-deterministic"]
     fixed += ["--seed", SEED] if SEED else []
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(file), "run"]
+    command += ["--checks", "all"]
     target = [f"{server.url}/openapi.json", "--no-color", "--warnings", "off"]
     # Options come last: a run may set its own number of examples.
     run = subprocess.run(
@@ -98,9 +105,24 @@ def fuzz(server: Server, directory: Path, *options: str, config: str = "") -> No
     assert "No issues found" in run.stdout
 
 
+def with_token(token: str) -> list[str]:
+    return ["--header", f"Authorization: {token}"]
+
+
 def as_caller(caller: Caller) -> list[str]:
     excluded = [part for name in ENDS_THE_RUN for part in ("--exclude-operation-id", name)]
-    return ["--header", f"Authorization: {caller.http.headers['Authorization']}", *excluded]
+    return [*with_token(caller.authorization["Authorization"]), *excluded]
+
+
+def key_of(owner: Caller) -> str:
+    """A token that may do all that a key can do."""
+    scopes = load_contract().document["components"]["schemas"]["ApiKeyScope"]["enum"]
+    return f"Bearer {owner.create_api_key(*scopes)['key']}"
+
+
+def as_kind(org: Org, role: Role | None) -> list[str]:
+    """The organisation's caller of this role; with None, a key of its owner's."""
+    return as_caller(org.caller(role)) if role else with_token(key_of(org.owner))
 
 
 def things_of(org: Org) -> str:
@@ -121,7 +143,7 @@ def things_of(org: Org) -> str:
 "path.webhook_id" = "{webhook}"
 "path.event_id" = "{caller.ping(webhook)}"
 "path.organisation_id" = "{org.id}"
-"path.user_id" = "{org.member.id}"
+"path.user_id" = "{org.caller("member", "another").id}"
 """
 
 
@@ -131,14 +153,38 @@ class TestSchemathesis:
         self, world: World, server: Server, tmp_path: Path
     ) -> None:
         org = world.create_org()
-        options = ["--phases", ALL_PHASES, "--max-examples", "8", *as_caller(org.owner)]
+        options = ["--phases", SINGLE, "--max-examples", "8", *as_caller(org.owner)]
         fuzz(server, tmp_path, *options, config=things_of(org))
 
     def test_finds_nothing_as_member_who_guesses(
         self, world: World, server: Server, tmp_path: Path
     ) -> None:
         member = world.create_org().member
-        options = ["--phases", "coverage,fuzzing", "--max-examples", "4", *as_caller(member)]
+        phases = "coverage,fuzzing" if EXAMPLES else "fuzzing"
+        options = ["--phases", phases, "--max-examples", "4", *as_caller(member)]
+        fuzz(server, tmp_path, *options)
+
+    @pytest.mark.parametrize("role", KINDS)
+    def test_finds_nothing_as_others_who_know_things(
+        self, world: World, server: Server, tmp_path: Path, role: Role | None
+    ) -> None:
+        org = world.create_org()
+        options = ["--phases", "fuzzing", "--max-examples", "2", *as_kind(org, role)]
+        fuzz(server, tmp_path, *options, config=things_of(org))
+
+    @pytest.mark.parametrize("role", ["owner", *KINDS])
+    def test_finds_nothing_along_the_links(
+        self, world: World, server: Server, tmp_path: Path, role: Role | None
+    ) -> None:
+        options = ["--phases", "stateful", "--max-examples", "4"]
+        fuzz(server, tmp_path, *options, *as_kind(world.create_org(), role))
+
+    def test_finds_nothing_in_the_ends_of_a_session(
+        self, world: World, server: Server, tmp_path: Path
+    ) -> None:
+        token = world.create_org().member.authorization["Authorization"]
+        ends = [part for name in ENDS_THE_RUN for part in ("--include-operation-id", name)]
+        options = ["--phases", SINGLE, "--max-examples", "4", *with_token(token), *ends]
         fuzz(server, tmp_path, *options)
 
     def test_finds_nothing_without_a_token(self, server: Server, tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def _seed(runtime: Runtime) -> Seeded:
 
 def _banner(runtime: Runtime, demo: Seeded | None) -> str:
     base = runtime.settings.base_url
-    lines = ["", f"Bugtracker    {base}", f"Documentation {base}/docs"]
+    lines = ["", f"Bugtracker    {base}", f"Documentation {base}/docs, {base}/reference"]
     if demo is not None:
         made = "made just now" if demo.created else "kept from before"
         lines += [

@@ -19,7 +19,12 @@ __all__ = ["Pages"]
 _METHODS = frozenset({"GET"})
 _ALLOW = "GET, HEAD, OPTIONS"
 # Locations without a host: nothing of the Host header comes back. Browsers keep the fragment.
-_REDIRECTS = {"/": (302, "/docs"), "/docs/": (308, "/docs"), "/links": (308, "/links/")}
+_REDIRECTS = {
+    "/": (302, "/docs"),
+    "/docs/": (308, "/docs"),
+    "/reference/": (308, "/reference"),
+    "/links": (308, "/links/"),
+}
 
 _Headers = list[tuple[bytes, bytes]]
 

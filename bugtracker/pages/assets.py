@@ -18,6 +18,15 @@ _CLOSED = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancest
 DOCS_POLICY = _CLOSED + (
     "script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'"
 )
+# Redoc makes style elements and fills them by script, which the policy does not mind; it minds the
+# elements, by what is in them at first: nothing, and the rules of its scroll bars. It searches in a
+# worker that it makes of its own text, and which is under this policy, too.
+_EMPTY = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
+_SCROLL_BARS = "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='"
+REFERENCE_POLICY = _CLOSED + (
+    f"script-src 'self'; style-src 'self' {_EMPTY} {_SCROLL_BARS}; img-src 'self' data:; "
+    "connect-src 'self'; worker-src blob:"
+)
 LINKS_POLICY = _CLOSED + (
     "script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
@@ -48,6 +57,7 @@ def all_assets(contract: Contract) -> dict[str, Asset]:
     assets = dict(_contract_assets(contract))
     assets["/favicon.ico"] = _asset(STATIC / "favicon.ico", A_DAY)
     assets.update(_page("/docs", "/docs/", ("docs", "swagger-ui"), DOCS_POLICY))
+    assets.update(_page("/reference", "/reference/", ("reference", "redoc"), REFERENCE_POLICY))
     assets.update(_page("/links/", "/links/", ("links",), LINKS_POLICY))
     return assets
 

@@ -60,7 +60,8 @@ class TestServe:
             process.send_signal(signal.SIGINT)
             banner = process.communicate(timeout=30)[1]
             assert process.returncode == 0
-        assert f"http://127.0.0.1:{port}/docs" in banner
+        for page in ("docs", "reference"):
+            assert f"http://127.0.0.1:{port}/{page}" in banner
         assert "owner@demo.example" in banner
         assert "made just now" in banner
         assert running_servers(tmp_path) == []

@@ -109,9 +109,11 @@ class TestCompression:
 
 class TestCache:
     def test_public_documents_are_fetched_once(self, front: Proxy, outside: httpx.Client) -> None:
-        page = outside.get("/docs").text
-        script = "/docs/" + page.split('src="/docs/')[1].split('"')[0]
-        for path in ("/openapi.yaml", "/.well-known/jwks.json", script):
+        scripts = [
+            f"/{page}/" + outside.get(f"/{page}").text.split(f'src="/{page}/')[1].split('"')[0]
+            for page in ("docs", "reference")
+        ]
+        for path in ("/openapi.yaml", "/.well-known/jwks.json", *scripts):
             answers = [outside.get(path) for _ in range(3)]
             assert {answer.status_code for answer in answers} == {200}
             assert len({answer.headers["x-request-id"] for answer in answers}) == 3

@@ -12,9 +12,14 @@ from bugtracker.pages.assets import STATIC
 from .serving import Served
 
 CONTRACT_PATHS = ["/openapi.json", "/openapi.yaml"]
-PAGES = ["/docs", "/links/"]
+PAGES = ["/docs", "/reference", "/links/"]
 # path → status, location
-REDIRECTS = {"/": (302, "/docs"), "/docs/": (308, "/docs"), "/links": (308, "/links/")}
+REDIRECTS = {
+    "/": (302, "/docs"),
+    "/docs/": (308, "/docs"),
+    "/reference/": (308, "/reference"),
+    "/links": (308, "/links/"),
+}
 OWN_PATHS = [*CONTRACT_PATHS, *PAGES, *REDIRECTS, "/favicon.ico"]
 
 
@@ -99,9 +104,17 @@ class TestPage:
     @pytest.mark.parametrize("path", PAGES)
     def test_policy_allows_our_own_files_only(self, served: Served, path: str) -> None:
         policy = directives(served.http.get(path))
-        assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+        assert policy["script-src"] == policy["connect-src"] == "'self'"
+        assert "unsafe" not in str(policy)
         for closed in ("default-src", "base-uri", "form-action", "frame-ancestors"):
             assert policy[closed] == "'none'"
+
+    def test_styles_are_files_but_for_two_known_texts_of_redoc(self, served: Served) -> None:
+        allowed = {path: directives(served.http.get(path))["style-src"] for path in PAGES}
+        assert allowed["/docs"] == allowed["/links/"] == "'self'"
+        first, *known = allowed["/reference"].split()
+        assert first == "'self'"
+        assert [text[:8] for text in known] == ["'sha256-", "'sha256-"]
 
     def test_mailed_links_allow_no_html_sinks(self, served: Served) -> None:
         policy = directives(served.http.get("/links/"))
@@ -113,27 +126,34 @@ class TestPage:
         html = served.http.get(path).text
         assert re.findall(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", html) == []
 
-    @pytest.mark.parametrize(
-        ("path", "kinds"), [("/docs", [".css", ".js", ".js"]), ("/links/", [".css", ".js", ".js"])]
-    )
-    def test_its_files_are_cached_for_ever(
-        self, served: Served, path: str, kinds: list[str]
-    ) -> None:
+    @pytest.mark.parametrize("path", PAGES)
+    def test_its_files_are_cached_for_ever(self, served: Served, path: str) -> None:
         files = linked(served, path)
-        assert sorted("." + file.rsplit(".", 1)[1] for file in files) == kinds
+        assert sorted(file.rsplit(".", 1)[1] for file in files) == ["css", "js", "js"]
         for file in files:
             answer = served.http.get(file)
             assert re.search(r"\.[0-9a-f]{12}\.(js|css)$", file)
             assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
             assert answer.headers["content-type"].startswith(("text/javascript", "text/css"))
 
-    def test_swagger_ui_is_served_as_it_was_published(self, served: Served) -> None:
-        (bundle,) = [file for file in linked(served, "/docs") if "bundle" in file]
-        vendored = STATIC / "swagger-ui"
-        assert served.http.get(bundle).content == (vendored / "swagger-ui-bundle.js").read_bytes()
-        version = (vendored / "VERSION").read_text().strip()
-        assert re.fullmatch(r"5\.\d+\.\d+", version)
-        assert f'"{version}"'.encode() in served.http.get(bundle).content
+    @pytest.mark.parametrize(
+        ("path", "file", "major"),
+        [
+            ("/docs", "swagger-ui/swagger-ui-bundle.js", "5"),
+            ("/reference", "redoc/redoc.standalone.js", "2"),
+        ],
+    )
+    def test_vendored_scripts_are_of_the_version_that_is_noted(
+        self, served: Served, path: str, file: str, major: str
+    ) -> None:
+        vendored = STATIC / file
+        (script,) = [each for each in linked(served, path) if vendored.stem in each]
+        served_script = served.http.get(script).content
+        assert served_script == vendored.read_bytes()
+        version = (vendored.parent / "VERSION").read_text().strip()
+        assert re.fullmatch(rf"{major}\.\d+\.\d+", version)
+        assert f'"{version}"'.encode() in served_script
+        assert (vendored.parent / "LICENSE").is_file()
 
     def test_icon(self, served: Served) -> None:
         answer = served.http.get("/favicon.ico")
@@ -171,6 +191,7 @@ class TestPaths:
             "/docs/index.html",
             "/docs/swagger-ui.css",
             "/docs/LICENSE",
+            "/reference/redoc.standalone.js",
             "/links/index.html",
             "/links/x",
             "/Docs",

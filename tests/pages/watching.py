@@ -18,8 +18,9 @@ class Watch:
 
     @property
     def hosts(self) -> set[str]:
-        """Where anything was loaded from; data: addresses have no host."""
-        return {urlsplit(url).netloc for url in self.requests if not url.startswith("data:")}
+        """Where anything was loaded from; data: and blob: addresses are of the page itself."""
+        own = ("data:", "blob:")
+        return {urlsplit(url).netloc for url in self.requests if not url.startswith(own)}
 
     def _dismiss(self, dialog: object) -> None:
         self.said.append(f"dialog: {dialog}")
