@@ -25,6 +25,7 @@ class AnswersPlugin:
         self._answered: set[Answered] = set()
         self._is_known = True
 
+    @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """What a process of xdist has seen; nobody knows it of one that died."""
         output = getattr(node, "workeroutput", {})

@@ -40,7 +40,6 @@ class Reads:
         "/api/projects?search=project&is_archived=false&sort=name",
         "/api/projects/{project}/issues",
         "/api/projects/{project}/issues?status=open&priority=medium&assignee={developer}",
-        "/api/projects/{project}/issues?search=leak",
         "/api/projects/{project}/issues?search=leak&sort=-priority&render=html",
         "/api/projects/{project}/issues?filter=assignee==me,reporter!=somebody",
         "/api/issues",
@@ -61,12 +60,16 @@ class Reads:
     NUMBERED = (
         "/api/projects?page=1",
         "/api/projects/{project}/issues?page=1",
-        "/api/projects/{project}/issues?search=leak&page=1",
         "/api/issues/{issue}/comments?page=1",
         "/api/issues?page=1&filter=title==*leak*",
     )
     # The order, then what is shown.
-    SEARCHES = ("/api/search?q=leak&limit=100", "/api/search?q=project", "/api/search?q={key}")
+    SEARCHES = (
+        "/api/projects/{project}/issues?search=leak",
+        "/api/search?q=leak&limit=100",
+        "/api/search?q=project",
+        "/api/search?q={key}",
+    )
     EMPTY = (
         "/api/projects/{project}/issues?search=nothing",
         "/api/projects/{project}/issues?status=closed",

@@ -17,7 +17,7 @@ from bugtracker.services import issues as service
 
 def list_issues(ctx: Context, project_id: str) -> Reply:
     """GET /api/projects/{project_id}/issues"""
-    page = paginate(ctx, *queries.listed(ctx, UUID(project_id)))
+    page = queries.page(ctx, UUID(project_id))
     if not page.rows and projects.find(ctx, project_id) is None:
         raise not_found("project")
     return shown_page(ctx, page, _as_asked(ctx), ISSUE_INCLUDES)
@@ -25,7 +25,7 @@ def list_issues(ctx: Context, project_id: str) -> Reply:
 
 def list_all_issues(ctx: Context) -> Reply:
     """GET /api/issues"""
-    page = paginate(ctx, *queries.listed(ctx))
+    page = queries.page(ctx)
     return shown_page(ctx, page, _as_asked(ctx), ISSUE_INCLUDES)
 
 

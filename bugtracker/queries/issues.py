@@ -1,18 +1,31 @@
 """Reading issues: one statement that selects the columns of the answer."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, Row, column, func, select
+from sqlalchemy import (
+    Integer,
+    Row,
+    TableValuedAlias,
+    any_,
+    bindparam,
+    column,
+    func,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 
 from bugtracker.context import Context
-from bugtracker.db import Rows, given
+from bugtracker.db import given
 from bugtracker.models import Issue, Project
-from bugtracker.paging import Sort, Sorts, date_sort, time_sort
+from bugtracker.paging import Page, Sort, Sorts, date_sort, paginate, time_sort
 from bugtracker.queries.issue_filters import FIELDS
 from bugtracker.rsql import filtered
 from bugtracker.security.scoping import in_same_project, parse_issue_key, project_of_key
+
+ID = PgUUID(as_uuid=True)
 
 COLUMNS = (
     Issue.id,
@@ -54,6 +67,7 @@ BY_KEY = ONE.where(
     Issue.project_id == project_of_key(given(Issue.org_id), given(Project.key)),
     Issue.number == given(Issue.number),
 )
+BY_IDS = ONE.where(Issue.id == any_(bindparam("ids", type_=ARRAY(ID))))
 
 
 def find(ctx: Context, ref: str) -> Row[*tuple[Any, ...]] | None:
@@ -66,27 +80,52 @@ def find(ctx: Context, ref: str) -> Row[*tuple[Any, ...]] | None:
     return found.one_or_none()
 
 
-def listed(ctx: Context, project_id: UUID | None = None) -> tuple[Rows, Sorts]:
-    """The issues of a project, or of all, by the list's filters; and what they can be sorted by.
+def page(ctx: Context, project_id: UUID | None = None) -> Page:
+    """One page of the issues of a project, or of all, by the list's filters.
 
     A search without ``sort`` is ordered by relevance.
     """
-    here = Issue.org_id == ctx.org_id
-    statement = ALL.where(here, *_conditions(ctx), *filtered(ctx, FIELDS))
-    search = ctx.query["search"]
-    if search is None:
+    conditions = [*_conditions(ctx), *filtered(ctx, FIELDS)]
+    if ctx.query["search"] is None:
         of_project = [] if project_id is None else [Issue.project_id == project_id]
-        return statement.where(*of_project), SORTS
+        here = Issue.org_id == ctx.org_id
+        return paginate(ctx, ALL.where(here, *of_project, *conditions), SORTS)
+    if conditions or ctx.query["sort"] is not None:
+        return _search(ctx, project_id, conditions)
+    return _best_of_search(ctx, project_id)
+
+
+def _search(ctx: Context, project_id: UUID | None, conditions: list[Any]) -> Page:
     # The function looks into this project only. Said here too, PostgreSQL would expect few issues
     # in it and read them all, instead of the hits.
-    hits = (
-        func.search_issues(search, project_id)
-        .table_valued(column("issue_id", PgUUID(as_uuid=True)), column("rank", Integer))
-        .alias("hits")
+    hits = _hits(ctx, project_id)
+    statement = ALL.where(Issue.org_id == ctx.org_id, *conditions)
+    by_relevance = {**SORTS.by, **_relevance(hits).by}
+    return paginate(
+        ctx,
+        statement.join(hits, hits.c.issue_id == Issue.id),
+        Sorts(by_relevance, SORTS.identity, "-relevance"),
     )
-    statement = statement.join(hits, hits.c.issue_id == Issue.id)
-    by_relevance = {**SORTS.by, "relevance": Sort(hits.c.rank)}
-    return statement, Sorts(by_relevance, SORTS.identity, "-relevance")
+
+
+def _best_of_search(ctx: Context, project_id: UUID | None) -> Page:
+    """Which come first is known from the documents alone: only those of the page are read."""
+    hits = _hits(ctx, project_id)
+    found = paginate(ctx, select(hits.c.issue_id.label("id")), _relevance(hits))
+    if not found.rows:
+        return found
+    issues = ctx.read(BY_IDS, org_id=ctx.org_id, ids=[hit.id for hit in found.rows])
+    by_id = {issue.id: issue for issue in issues}
+    return replace(found, rows=[by_id[hit.id] for hit in found.rows])
+
+
+def _hits(ctx: Context, project_id: UUID | None) -> TableValuedAlias:
+    function = func.search_issues(ctx.query["search"], project_id)
+    return function.table_valued(column("issue_id", ID), column("rank", Integer)).alias("hits")
+
+
+def _relevance(hits: TableValuedAlias) -> Sorts:
+    return Sorts({"relevance": Sort(hits.c.rank)}, hits.c.issue_id, "-relevance")
 
 
 def _conditions(ctx: Context) -> list[Any]:
