@@ -130,14 +130,14 @@ WRITES: dict[str, tuple[int, Request]] = {
         4,
         lambda o, p, i, c: o.admin.post(f"/api/projects/{p['id']}/issues", {"title": "New"}),
     ),
-    # issue found, project shared, issue locked, update, event
+    # project shared, issue locked, update, event
     "edit an issue": (
-        5,
+        4,
         lambda o, p, i, c: o.admin.patch(f"/api/issues/{i['id']}", {"title": "New"}),
     ),
     # the same without the last two
     "edit nothing": (
-        3,
+        2,
         lambda o, p, i, c: o.admin.patch(f"/api/issues/{i['id']}", {"title": "The leak 0"}),
     ),
     # issue and project, comment, event

@@ -142,10 +142,7 @@ def _project(ctx: Context, statement: Select[Project]) -> Project:
 
 def lock_issue(ctx: Context, ref: str) -> tuple[Issue, Project]:
     """The issue, locked for changing it, and its project, kept from being archived meanwhile."""
-    issue_id = ctx.session.scalar(select(Issue.id).where(issue_named(ctx, ref)))
-    if issue_id is None:
-        raise not_found("issue")
-    return _locked(ctx, issue_id)
+    return _locked(ctx, issue_named(ctx, ref))
 
 
 def find_issue(ctx: Context, ref: str) -> tuple[Issue, Project]:
@@ -182,21 +179,20 @@ def lock_comment(ctx: Context, comment_id: str) -> tuple[Comment, Issue, Project
     issue_id = ctx.session.scalar(found.with_only_columns(Comment.issue_id))
     if issue_id is None:
         raise not_found("comment")
-    issue, project = _locked(ctx, issue_id)
+    issue, project = _locked(ctx, and_(Issue.org_id == ctx.org_id, Issue.id == issue_id))
     comment = ctx.session.scalars(found.with_for_update()).one()
     return comment, issue, project
 
 
-def _locked(ctx: Context, issue_id: UUID) -> tuple[Issue, Project]:
-    """The project shared, then the issue locked. 404 when it was purged a moment ago."""
-    this_issue = (Issue.org_id == ctx.org_id, Issue.id == issue_id)
+def _locked(ctx: Context, this_issue: ColumnElement[bool]) -> tuple[Issue, Project]:
+    """The project shared, then the issue locked. 404 where there is none."""
     project = ctx.session.scalar(
         select(Project)
         .join(Issue, in_same_project())
-        .where(*this_issue)
+        .where(this_issue)
         .with_for_update(read=True, of=Project)
     )
-    issue = ctx.session.scalar(select(Issue).where(*this_issue).with_for_update())
+    issue = ctx.session.scalar(select(Issue).where(this_issue).with_for_update())
     if project is None or issue is None:
         raise not_found("issue")
     return issue, project
