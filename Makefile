@@ -121,7 +121,7 @@ messages: .venv/.dev ## Put new messages of the code into the catalogues, to be 
 lock: .tools/uv.txt ## Compile requirements/*.txt (UPGRADE=--upgrade takes newer versions)
 	cd requirements && for name in uv build base deploy; do \
 		$(subst .tools,../.tools,$(COMPILE)) $$name.in -o $$name.txt || exit; done
-	cd requirements && for name in tracing dev; do \
+	cd requirements && for name in tracing dev bench; do \
 		$(subst .tools,../.tools,$(COMPILE)) -c base.txt $$name.in -o $$name.txt || exit; done
 
 CONTRACT_TOOLS := .tools/contract
@@ -145,6 +145,11 @@ contract-diff: .venv/.dev $(CONTRACT_TOOLS)/.installed ## Compare the contract w
 
 load: .venv/.base $(TOOLS)/.made ## Load a server of its own with a team's day, by k6; writes docs/performance/load.md
 	@exec $(BIN)/python -m tools.load_test $(ARGS)
+
+BENCH := .tools/bench
+BENCH_OPTIONS = $(foreach name,SIZE ROUNDS SECONDS PROCESSES ONLY SERVERS,$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
+bench: .venv/.dev $(BENCH)/.made ## Compare our speed with others' (needs wrk; SIZE= ROUNDS= SECONDS= ONLY=list SERVERS=ours,c,d)
+	@exec $(BIN)/python -m bench $(BENCH_OPTIONS) $(ARGS)
 
 clients: .venv/.dev ## Generate clients/python, and build clients/typescript (needs node and npm)
 	@$(BIN)/python -m tools.clients
@@ -195,6 +200,13 @@ $(TOOLS)/.made: requirements/deploy.txt .tools/uv.txt .venv/.base
 	@rm -rf .tools/deploy
 	@$(UV) venv -q --python $(BIN)/python .tools/deploy
 	@$(subst VIRTUAL_ENV=.venv,VIRTUAL_ENV=.tools/deploy,$(INSTALL)) --require-hashes -r requirements/deploy.txt
+	@touch $@
+
+$(BENCH)/.made: requirements/bench.txt .tools/uv.txt .venv/.base
+	@echo "make: installing the servers to compare with" >&2
+	@rm -rf $(BENCH)
+	@$(UV) venv -q --python $(BIN)/python $(BENCH)
+	@$(subst VIRTUAL_ENV=.venv,VIRTUAL_ENV=$(BENCH),$(INSTALL)) --require-hashes -r requirements/bench.txt
 	@touch $@
 
 .venv/.dev: requirements/dev.txt .venv/.base
