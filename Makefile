@@ -151,6 +151,12 @@ BENCH_OPTIONS = $(foreach name,SIZE ROUNDS SECONDS PROCESSES ONLY SERVERS,$(if $
 bench: .venv/.dev $(BENCH)/.made ## Compare our speed with others' (needs wrk; SIZE= ROUNDS= SECONDS= ONLY=list SERVERS=ours,c,d)
 	@exec $(BIN)/python -m bench $(BENCH_OPTIONS) $(ARGS)
 
+bench-guard: .venv/.dev $(BENCH)/.made ## Has our server become slower than bench/guard.json says? (ARGS=--update writes it)
+	@exec $(BIN)/python -m bench.guard $(ARGS)
+
+bench-growth: .venv/.dev ## Time reads with 2,000 to 200,000 issues, and 1 to 1,000 organisations (minutes)
+	@exec $(BIN)/python -m bench.growth $(ARGS)
+
 clients: .venv/.dev ## Generate clients/python, and build clients/typescript (needs node and npm)
 	@$(BIN)/python -m tools.clients
 	@cd clients/typescript && npm ci --silent --no-audit --no-fund && \

@@ -1,6 +1,7 @@
 -- wrk's part: sends the requests that Python wrote into a file, by turns; one thread for each port.
 -- Environment: BENCH_PORTS, with commas; BENCH_REQUESTS, a file of requests, separated by NUL;
--- BENCH_TURN, which run it is. '@@@@@@@@' in a request becomes a number that is used once.
+-- BENCH_TURN, which run it is; BENCH_TOKENS, a file of refresh tokens, one a line, where they are
+-- needed. The '&'s in a request become one of them, and each answer brings the next. '@@@@@@@@' in a request becomes a number that is used once.
 
 local threads = 0
 
@@ -14,17 +15,39 @@ function setup(thread)
   thread.addr = wrk.lookup("127.0.0.1", ports[threads])[1]
 end
 
-function init(_)
-  local file = assert(io.open(os.getenv("BENCH_REQUESTS"), "rb"))
+local function read(name)
+  local file = assert(io.open(os.getenv(name), "rb"))
   local text = file:read("*a")
   file:close()
+  return text
+end
+
+function init(_)
   requests = {}
-  for each in text:gmatch("[^%z]+") do
+  for each in read("BENCH_REQUESTS"):gmatch("[^%z]+") do
     requests[#requests + 1] = each
   end
   -- Threads begin at different places, and number apart.
   turn = (id - 1) * math.floor(#requests / 2)
   number = id * 10000000 + tonumber(os.getenv("BENCH_TURN")) * 50000
+  if os.getenv("BENCH_TOKENS") then
+    keep_tokens(os.getenv("BENCH_PORTS"):gsub("%d+", ""):len() + 1)
+  end
+end
+
+-- Every thread has its share of the tokens.
+function keep_tokens(shares)
+  tokens = {}
+  local line = 0
+  for token in read("BENCH_TOKENS"):gmatch("[^\n]+") do
+    line = line + 1
+    if line % shares == id % shares then
+      tokens[#tokens + 1] = token
+    end
+  end
+  response = function(_, _, body)
+    tokens[#tokens + 1] = body:match('"refresh_token":%s*"([^"]+)"')
+  end
 end
 
 function request()
@@ -33,6 +56,9 @@ function request()
   if text:find("@@@@@@@@", 1, true) then
     number = number + 1
     text = text:gsub("@@@@@@@@", string.format("%08d", number))
+  end
+  if tokens then
+    text = text:gsub("&&+", function() return table.remove(tokens, 1) end)
   end
   return text
 end

@@ -54,3 +54,11 @@ def _pss_kb(pid: int) -> int:
 def postmaster(data: Path) -> int:
     """The process id of the PostgreSQL of a data directory."""
     return int((data / "postmaster.pid").read_text().split()[0])
+
+
+def busy_ms() -> float:
+    """Processor time that anything at all has used, on all cores."""
+    user, nice, system, _idle, _waiting, irq, softirq, steal = (
+        int(field) for field in (PROC / "stat").read_text().split("\n")[0].split()[1:9]
+    )
+    return (user + nice + system + irq + softirq + steal) * 1000 / TICK

@@ -3,50 +3,58 @@
 from collections.abc import Sequence
 
 from bench.measuring import Sample
-from bench.results import Results, Spread
-from bench.servers import KINDS, Kind
+from bench.results import Results, Spread, Value, short
+from bench.servers import KINDS
 from bench.workloads import WORKLOADS
 
 HEADINGS = (
     "workload", "server", "requests/s", "x c", "x a", "x d", "p50 ms", "p99 ms",
     "CPU ms", "PG CPU ms", "MB",
 )  # fmt: skip
+MEASURES: tuple[Value, ...] = (
+    lambda each: each.p50,
+    lambda each: each.p99,
+    lambda each: each.cpu,
+    lambda each: each.pg_cpu,
+    lambda each: each.memory_mb,
+)
+TITLES = {
+    **{kind.name: kind.title for kind in KINDS.values()},
+    "pgbench": "planned anew each time",
+    "pgbench-prepared": "prepared once",
+}
 REFERENCES = ("c", "a", "d")
 
 
 def table(results: Results, processes: int) -> str:
     """One row for each workload and server that was measured."""
     rows = [
-        _row(results, kind, workload, processes)
+        _row(results, name, workload, processes)
         for workload in WORKLOADS
-        for kind in KINDS.values()
-        if results.of(kind.name, workload, processes)
+        for name in TITLES
+        if results.of(name, workload, processes)
     ]
     return aligned([HEADINGS, *rows])
 
 
-def _row(results: Results, kind: Kind, workload: str, processes: int) -> Sequence[str]:
-    cell = (kind.name, workload, processes)
+def _row(results: Results, name: str, workload: str, processes: int) -> Sequence[str]:
+    cell = (name, workload, processes)
     ratios = [
-        results.ratio((kind.name, other), workload, processes, rate) if kind.ours else None
+        results.ratio((name, other), workload, processes, rate) if name.startswith("ours") else None
         for other in REFERENCES
     ]
     return [
         workload,
-        f"{kind.name}: {kind.title}",
-        shown(results.value(*cell, rate)),
+        f"{name}: {TITLES[name]}",
+        _median(results.value(*cell, rate)),
         *map(shown, ratios),
-        *(
-            shown(results.value(*cell, value))
-            for value in (
-                lambda each: each.p50,
-                lambda each: each.p99,
-                lambda each: each.cpu,
-                lambda each: each.pg_cpu,
-                lambda each: each.memory_mb,
-            )
-        ),
+        *(_median(results.value(*cell, value)) for value in MEASURES),
     ]
+
+
+def _median(value: Spread | None) -> str:
+    # What pgbench does not tell is 0.
+    return short(value.middle) if value and value.middle else "-"
 
 
 def rate(sample: Sample) -> float:

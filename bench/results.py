@@ -18,10 +18,11 @@ class Spread:
     most: float
 
     def __str__(self) -> str:
-        return f"{_short(self.middle)} ({_short(self.least)}-{_short(self.most)})"
+        return f"{short(self.middle)} ({short(self.least)}-{short(self.most)})"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """Three digits that say something."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 

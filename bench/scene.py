@@ -1,11 +1,13 @@
 """Who asks for what: the ids of a prepared database, and access tokens of its people."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
+import psycopg
 from pydantic import SecretStr
 
 from bench.place import ISSUER, SLUG, Place
@@ -19,8 +21,15 @@ from bugtracker.security.tokens import AccessClaims, issue_access_token
 from bugtracker.settings import Settings
 
 TOKEN_SECONDS = 43_200
-REFRESHING = 64
-"""Sessions for the workload ``refresh``: more than requests in flight."""
+MISSING = ["zyzzyva", "quixotry", "syzygial"]
+RARE, COMMON = 20, 5
+"""How many words of a kind are looked for."""
+
+WORDS = """
+SELECT word FROM ts_stat('SELECT document FROM issue_documents')
+WHERE word ~ '^[a-z]{3,}$' AND to_tsvector('english', word) @@ word::tsquery
+ORDER BY ndoc, word
+"""
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,15 @@ class Person:
 
 
 @dataclass(frozen=True)
+class Words:
+    """What is looked for, by how many issues have it."""
+
+    rare: list[str]
+    common: list[str]
+    missing: list[str]
+
+
+@dataclass(frozen=True)
 class Scene:
     """What the requests of all workloads are made of."""
 
@@ -43,8 +61,10 @@ class Scene:
     """(id, project) of some of them, at random."""
     developers: list[Person]
     managers: list[Person]
-    refresh_tokens: list[str]
+    words: Words
     public_jwk: dict[str, Any]
+    deep_cursor: str = ""
+    """Of all issues, where half of them (at most 100,000) come before."""
 
 
 def settings_of(place: Place) -> Settings:
@@ -57,45 +77,63 @@ def settings_of(place: Place) -> Settings:
     )
 
 
+@contextmanager
+def _runtime(place: Place) -> Iterator[Runtime]:
+    runtime = create_runtime(settings_of(place))
+    try:
+        yield runtime
+    finally:
+        runtime.db.close()
+
+
 def set_up(place: Place) -> Scene:
     """Reads the ids and starts sessions: one for each person."""
     with place.connect() as connection:
-        found = connection.execute("SELECT id FROM organisations WHERE slug = %s", [SLUG])
-        [(org_id,)] = found.fetchall()
-        projects = connection.execute(
-            "SELECT id FROM projects WHERE org_id = %s ORDER BY id", [org_id]
-        ).fetchall()
-        issues = connection.execute(
+        [(org_id,)] = _rows(connection, "SELECT id FROM organisations WHERE slug = %s", SLUG)
+        projects = _rows(
+            connection, "SELECT id FROM projects WHERE org_id = %s ORDER BY id", org_id
+        )
+        issues = _rows(
+            connection,
             "SELECT id, project_id FROM issues WHERE org_id = %s ORDER BY md5(id::text) LIMIT 5000",
-            [org_id],
-        ).fetchall()
-        people = connection.execute(
+            org_id,
+        )
+        people = _rows(
+            connection,
             "SELECT a.id, a.email, m.role FROM members m JOIN accounts a ON a.id = m.account_id"
             " WHERE m.org_id = %s ORDER BY a.id",
-            [org_id],
-        ).fetchall()
-    runtime = create_runtime(settings_of(place))
-    try:
+            org_id,
+        )
+        words = [word for (word,) in _rows(connection, WORDS)]
+    with _runtime(place) as runtime:
         known = [
             Person(str(id_), email, role, _session(runtime, org_id, id_)[0])
             for id_, email, role in people
         ]
-        refreshing = [
-            _session(runtime, org_id, people[index % len(people)][0])[1]
-            for index in range(REFRESHING)
-        ]
         public = runtime.keys.published()[0]
-    finally:
-        runtime.db.close()
     return Scene(
         str(org_id),
         [str(each) for (each,) in projects],
         [(str(issue), str(project)) for issue, project in issues],
         _with_role(known, (3,)),
         _with_role(known, (0, 1, 2)),
-        refreshing,
+        Words(words[:RARE], words[-COMMON:], MISSING),
         public,
     )
+
+
+def _rows(connection: psycopg.Connection, statement: LiteralString, *values: Any) -> list[Any]:
+    return connection.execute(statement, values).fetchall()
+
+
+def refresh_tokens(place: Place, scene: Scene, count: int) -> list[str]:
+    """Of so many new sessions."""
+    with _runtime(place) as runtime:
+        people = [UUID(person.id) for person in scene.developers]
+        return [
+            _session(runtime, UUID(scene.org_id), people[number % len(people)])[1]
+            for number in range(count)
+        ]
 
 
 def _with_role(people: Iterable[Person], ranks: tuple[int, ...]) -> list[Person]:

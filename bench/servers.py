@@ -15,11 +15,14 @@ import httpx
 
 from bench.place import ISSUER, ROOT, Place
 from bench.scene import TOKEN_SECONDS, Scene
+from bench.workloads import Workload
 
 BENCH_PYTHON = ROOT / ".tools" / "bench" / "bin" / "python"
-FIRST_PORT = 8320
+FIRST_PORT = int(os.environ.get("BENCH_PORT", "8320"))
 LIMITS = ("PER_IP", "API_KEY", "LOGIN", "SENSITIVE", "MAIL", "PARTNER")
 READY_SECONDS = 60
+FORMS = ("get", "list", "create", "day")
+"""What other forms of our server are asked."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,14 @@ class Kind:
     application: str | None = None
     """Of a reference, for uvicorn; ours has none."""
     redis: bool = False
+    embedded: bool = False
+    """Started with no settings of a database: one process, the job worker inside."""
+
+    def answers(self, workload: Workload) -> bool:
+        """Whether it is measured with these requests. Of other forms of ours a few will do."""
+        if self.redis or self.embedded:
+            return workload.name in FORMS
+        return workload.compared or self.ours
 
     @property
     def ours(self) -> bool:
@@ -43,6 +54,7 @@ KINDS = {
     for kind in (
         Kind("ours", "ours, limits in memory"),
         Kind("ours-redis", "ours, limits in Redis", redis=True),
+        Kind("ours-embedded", "ours, `make run`", embedded=True),
         Kind("a", "Connexion, Flask, ORM", "bench.references.connexion_app:app"),
         Kind("c", "FastAPI, async ORM", "bench.references.fastapi_app:app"),
         Kind("d", "Starlette, asyncpg, SQL", "bench.references.starlette_app:app"),
@@ -94,7 +106,8 @@ def _command(kind: Kind, port: int) -> list[str]:
 def _environment(
     kind: Kind, port: int, place: Place, scene: Scene, redis_url: str | None
 ) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("BUGTRACKER_", "PG"))}
+    steering = ("BUGTRACKER_", "PG", "DATABASE_URL", "REDIS_URL")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(steering)}
     if not kind.ours:
         return {
             **kept,
@@ -105,13 +118,16 @@ def _environment(
         }
     # On, but out of reach: all requests come from one address.
     limits = {f"BUGTRACKER_RATE_LIMIT_{name}": "1000000000/minute" for name in LIMITS}
+    database = {
+        "DATABASE_URL": place.cluster.api_url(),
+        "BUGTRACKER_OWNER_DATABASE_URL": place.cluster.owner_url(),
+        "BUGTRACKER_SECRET_KEY": place.secret_key,
+    }
     return {
         **kept,
         **limits,
         **({"REDIS_URL": redis_url} if kind.redis and redis_url else {}),
-        "DATABASE_URL": place.cluster.api_url(),
-        "BUGTRACKER_OWNER_DATABASE_URL": place.cluster.owner_url(),
-        "BUGTRACKER_SECRET_KEY": place.secret_key,
+        **({} if kind.embedded else database),
         "BUGTRACKER_LOCAL_DIR": str(place.directory),
         "BUGTRACKER_PUBLIC_URL": ISSUER,
         "BUGTRACKER_ACCESS_TOKEN_SECONDS": str(TOKEN_SECONDS),

@@ -7,6 +7,7 @@ from random import Random
 
 from bench.place import ISSUER
 from bench.scene import Person, Scene
+from bugtracker.launch import DEMO_PASSWORD
 
 STATUSES = ("open", "in_progress", "resolved", "closed")
 PRIORITIES = ("low", "medium", "high")
@@ -15,6 +16,8 @@ REQUESTS = 2000
 
 NUMBER = "@@@@@@@@"
 """Replaced in each request by a number of its own (load.lua)."""
+REFRESH_TOKEN = "&" * 43
+"""Replaced by a refresh token; the answer brings the next one."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,9 @@ class Workload:
     make: Make
     compared: bool = True
     writes: bool = False
+    connections: int = 16
+    refreshes: bool = False
+    """Whether each request needs a refresh token that was not used before."""
 
     def requests(self, scene: Scene) -> list[Request]:
         """The same for the same scene."""
@@ -92,12 +98,79 @@ def _patch(scene: Scene, random: Random) -> Request:
     return Request("PATCH", f"/api/issues/{issue}", token, json.dumps(body))
 
 
+def _search(words: Callable[[Scene], list[str]]) -> Make:
+    def make(scene: Scene, random: Random) -> Request:
+        query = f"search={random.choice(words(scene))}&limit=20"
+        path = f"/api/projects/{random.choice(scene.projects)}/issues?{query}"
+        return Request("GET", path, _reader(scene, random).token)
+
+    return make
+
+
+def _first(scene: Scene, random: Random) -> Request:
+    path = "/api/issues?sort=-created_at&limit=20"
+    return Request("GET", path, _reader(scene, random).token)
+
+
+def _deep(scene: Scene, random: Random) -> Request:
+    path = f"/api/issues?sort=-created_at&limit=20&cursor={scene.deep_cursor}"
+    return Request("GET", path, _reader(scene, random).token)
+
+
+def _comments(scene: Scene, random: Random) -> Request:
+    issue, _project = random.choice(scene.issues)
+    return Request("GET", f"/api/issues/{issue}/comments", _reader(scene, random).token)
+
+
+def _comment(scene: Scene, random: Random) -> Request:
+    issue, _project = random.choice(scene.issues)
+    body = json.dumps({"content": f"Seen again, for the {NUMBER}th time: *still* there."})
+    return Request("POST", f"/api/issues/{issue}/comments", _reader(scene, random).token, body)
+
+
+def _login(scene: Scene, random: Random) -> Request:
+    body = json.dumps({"email": _reader(scene, random).email, "password": DEMO_PASSWORD})
+    return Request("POST", "/api/auth/login", body=body)
+
+
+def _refresh(scene: Scene, random: Random) -> Request:
+    del scene, random
+    return Request("POST", "/api/auth/refresh", body=json.dumps({"refresh_token": REFRESH_TOKEN}))
+
+
+DAY = {
+    _get: 30,
+    _list: 30,
+    _comments: 12,
+    _search(lambda scene: scene.words.common): 8,
+    _comment: 8,
+    _patch: 7,
+    _create: 5,
+}
+"""Percent of a mixed day."""
+
+
+def _day(scene: Scene, random: Random) -> Request:
+    [make] = random.choices(list(DAY), list(DAY.values()))
+    return make(scene, random)
+
+
 WORKLOADS = {
     each.name: each
     for each in (
         Workload("get", _get),
         Workload("list", _list),
+        Workload("search-rare", _search(lambda scene: scene.words.rare)),
+        Workload("search-common", _search(lambda scene: scene.words.common)),
+        Workload("search-missing", _search(lambda scene: scene.words.missing)),
         Workload("create", _create, writes=True),
         Workload("patch", _patch, writes=True),
+        Workload("first", _first, compared=False),
+        Workload("deep", _deep, compared=False),
+        Workload("comment", _comment, compared=False),
+        # Sixteen would be more than may wait to be hashed, and be refused.
+        Workload("login", _login, compared=False, connections=8),
+        Workload("refresh", _refresh, compared=False, refreshes=True),
+        Workload("day", _day, compared=False),
     )
 }
