@@ -10,19 +10,20 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median
 
 import httpx
 
 from bench.crowd import crowded
-from bench.place import Place, prepared
+from bench.place import prepared
 from bench.questions import QUESTIONS, Question, path_of
 from bench.report import aligned
 from bench.results import short
 from bench.scene import Scene, set_up
-from bench.servers import KINDS, Running, running
+from bench.servers import FIRST_PORT, KINDS, running
 from bench.walking import with_deep_cursor
 from bench.writing import DOCS, LAST, machine
 
@@ -46,44 +47,59 @@ def main() -> int:
     parser.add_argument("--organisations", type=int, default=1000)
     arguments = parser.parse_args()
     sizes = [int(size) for size in arguments.sizes.split(",")]
-    columns = list(_columns(sizes, arguments.times, arguments.organisations))
+    columns = _columns(sizes, arguments.times, arguments.organisations)
     text = _text(columns, len(sizes), arguments.times)
     print(text)
     _write(text, columns, len(sizes), to_docs=tuple(sizes) == SIZES)
     return 0
 
 
-def _columns(sizes: Sequence[int], times: int, organisations: int) -> Iterator[Column]:
-    for size in sizes:
-        with prepared(size) as place:
-            yield Column(f"{size:,} issues", _times(place, size, times))
-    with prepared(sizes[0]) as place:
-        crowded(place, organisations)
+def _columns(sizes: Sequence[int], times: int, organisations: int) -> list[Column]:
+    """All databases run at once: what disturbs, disturbs every column alike."""
+    with ExitStack() as stack:
+        asked = [
+            _prepared(stack, size, f"{size:,} issues", number) for number, size in enumerate(sizes)
+        ]
         title = f"{sizes[0]:,} issues, {organisations:,} organisations"
-        yield Column(title, _times(place, sizes[0], times))
+        asked.append(_prepared(stack, sizes[0], title, len(sizes), organisations))
+        for number in range(WARM + times):
+            print(f"bench: {number + 1} of {WARM + times}", file=sys.stderr)
+            for question in QUESTIONS:
+                for each in asked:
+                    milliseconds = _ask(each.client, question, each.scene, number)
+                    if number >= WARM:
+                        each.took[question.name].append(milliseconds)
+    return [each.column() for each in asked]
 
 
-def _times(place: Place, size: int, times: int) -> dict[str, float]:
+@dataclass(frozen=True)
+class _Asked:
+    """A server on a database, and what it took so far."""
+
+    title: str
+    scene: Scene
+    client: httpx.Client
+    took: dict[str, list[float]]
+
+    def column(self) -> Column:
+        return Column(self.title, {name: median(times) for name, times in self.took.items()})
+
+
+def _prepared(
+    stack: ExitStack, size: int, title: str, number: int, organisations: int = 0
+) -> _Asked:
+    print(f"bench: {title}", file=sys.stderr)
+    place = stack.enter_context(prepared(size, "-crowd" if organisations else ""))
+    if organisations:
+        crowded(place, organisations)
     scene = set_up(place)
-    with running([KINDS["ours"]], 1, place, scene, None) as [server]:
-        scene = with_deep_cursor(scene, server, size)
-        return dict(_asked(server, scene, times))
-
-
-def _asked(server: Running, scene: Scene, times: int) -> Iterator[tuple[str, float]]:
-    """Name and median of each question: all of them in turn, so that no disturbance hits one."""
-    took: dict[str, list[float]] = {question.name: [] for question in QUESTIONS}
+    started = running([KINDS["ours"]], 1, place, scene, None, FIRST_PORT + number)
+    [server] = stack.enter_context(started)
+    scene = with_deep_cursor(scene, server, size)
     headers = {"Authorization": f"Bearer {scene.managers[0].token}"}
     url = f"http://127.0.0.1:{server.ports[0]}"
-    with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
-        for number in range(WARM + times):
-            for question in QUESTIONS:
-                milliseconds = _ask(client, question, scene, number)
-                if number >= WARM:
-                    took[question.name].append(milliseconds)
-    for name, values in took.items():
-        print(f"bench: {name:28} {median(values):8.2f} ms", file=sys.stderr)
-        yield name, median(values)
+    client = stack.enter_context(httpx.Client(base_url=url, headers=headers, timeout=60))
+    return _Asked(title, scene, client, {question.name: [] for question in QUESTIONS})
 
 
 def _ask(client: httpx.Client, question: Question, scene: Scene, number: int) -> float:

@@ -49,9 +49,12 @@ class Place:
 
 
 @contextmanager
-def prepared(size: int) -> Iterator[Place]:
-    """The database of so many issues (and twice as many comments), until the block is left."""
-    directory = ROOT / ".local" / "bench" / str(size)
+def prepared(size: int, variant: str = "") -> Iterator[Place]:
+    """The database of so many issues (and twice as many comments), until the block is left.
+
+    Those of different sizes, or variants, may run at once.
+    """
+    directory = ROOT / ".local" / "bench" / f"{size}{variant}"
     directory.mkdir(parents=True, exist_ok=True)
     seeded = directory / "prepared"
     if not seeded.exists():

@@ -73,7 +73,12 @@ class Running:
 
 @contextmanager
 def running(
-    kinds: Sequence[Kind], processes: int, place: Place, scene: Scene, redis_url: str | None
+    kinds: Sequence[Kind],
+    processes: int,
+    place: Place,
+    scene: Scene,
+    redis_url: str | None = None,
+    first_port: int = FIRST_PORT,
 ) -> Iterator[list[Running]]:
     """All of them, ready, until the block is left."""
     with ExitStack() as stack:
@@ -81,7 +86,7 @@ def running(
         for index, kind in enumerate(kinds):
             server = Running(kind)
             for number in range(processes):
-                port = FIRST_PORT + index * 2 + number
+                port = first_port + index * 2 + number
                 environment = _environment(kind, port, place, scene, redis_url)
                 log = stack.enter_context(_log(place, kind, number))
                 process = stack.enter_context(_process(kind, port, environment, log))
