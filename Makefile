@@ -78,7 +78,7 @@ secrets: $(TOOLS)/.made ## Write down anew what only looks like a secret (look a
 	$(TOOLS)/detect-secrets scan --no-verify --exclude-files '$(NO_SECRETS)' > .secrets.baseline
 
 advisories: .venv/.dev ## Ask the database of advisories about every locked package (needs the internet)
-	@set -e; for name in base build uv dev deploy; do \
+	@set -e; for name in base build uv dev deploy bench; do \
 		echo "pip-audit: $$name"; $(BIN)/pip-audit --strict --disable-pip --require-hashes \
 			-r requirements/$$name.txt; done
 
