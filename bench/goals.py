@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bench.measuring import Sample
 from bench.place import ROOT
+from bench.questions import QUESTIONS
 from bench.report import aligned, rate
 from bench.results import Results, Spread, spread
 
@@ -68,19 +69,21 @@ def _memory(results: Results) -> Spread | None:
     return spread(each.memory_mb for each in ours)
 
 
-def _growth(kind: str) -> Measure:
-    """The slowest of its queries at 200,000 issues as a multiple of itself at 20,000."""
+def _growth(kind: str, name: str | None = None) -> Measure:
+    """The time of questions of a kind, or of one, at 200,000 issues as a multiple of itself at
+    20,000, as `make bench-growth` found it."""
 
     def measure(results: Results) -> Spread | None:
         del results
         if not GROWTH.exists():
             return None
-        ratios = json.loads(GROWTH.read_text())["ratios"]
-        return spread(each["ratio"] for each in ratios if each["kind"] == kind)
+        ratios = [each for each in json.loads(GROWTH.read_text())["ratios"] if each["kind"] == kind]
+        return spread(each["ratio"] for each in ratios if name in (None, each["name"]))
 
     return measure
 
 
+SEARCHES = tuple(each.name for each in QUESTIONS if each.kind == "search")
 GOALS = (
     Goal("list, requests/s as a multiple of c", 1.1, 1.6, _against("c", "list")),
     Goal("get, requests/s as a multiple of c", 1.3, 2, _against("c", "get")),
@@ -99,8 +102,12 @@ GOALS = (
     Goal("list, server CPU as a multiple of d's", 3.4, 2.3, _against("d", "list", cpu)),
     Goal("get, server CPU as a multiple of d's", 3, 1.8, _against("d", "get", cpu)),
     Goal("list, p99 as a multiple of c's", 1, 0.6, _against("c", "list", p99)),
-    Goal("20,000 to 200,000 issues, lists", 1.2, 1.05, _growth("list")),
-    Goal("20,000 to 200,000 issues, searches", 4, 2, _growth("search")),
+    Goal("20,000 to 200,000 issues, all lists", 1.2, 1.05, _growth("list")),
+    # Not all together: what a common word costs would hide behind the missing one.
+    *(
+        Goal(f"20,000 to 200,000 issues, {name}", 4, 2, _growth("search", name))
+        for name in SEARCHES
+    ),
     Goal("deep page as a multiple of the first", 1.3, 1, _deep),
     Goal("memory of two processes, MB", 200, 150, _memory),
 )
