@@ -1,7 +1,8 @@
 -- wrk's part: sends the requests that Python wrote into a file, by turns; one thread for each port.
 -- Environment: BENCH_PORTS, with commas; BENCH_REQUESTS, a file of requests, separated by NUL;
 -- BENCH_TURN, which run it is; BENCH_TOKENS, a file of refresh tokens, one a line, where they are
--- needed. The '&'s in a request become one of them, and each answer brings the next. '@@@@@@@@' in a request becomes a number that is used once.
+-- needed. In a request '@@@@@@@@' becomes a number that is used once, and the '&'s become one of
+-- the tokens; each answer brings the next.
 
 local threads = 0
 
