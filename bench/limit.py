@@ -41,7 +41,7 @@ class Limit:
 
 
 def limit_of(place: Place, scene: Scene) -> Limit:
-    """Asked about one project, by one person."""
+    """Asked about one project (new issues: about all), by one person."""
     with place.connect() as connection:
         [(numbers,)] = connection.execute(
             "SELECT last_issue_number FROM projects WHERE id = %s", [scene.projects[0]]
@@ -55,6 +55,7 @@ def limit_of(place: Place, scene: Scene) -> Limit:
         {
             "org": scene.org_id,
             "project": scene.projects[0],
+            "projects": ",".join(scene.projects),
             "person": person,
             "session": str(session),
             "numbers": str(numbers),

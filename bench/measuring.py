@@ -100,7 +100,7 @@ def _sample(
     (workload, asked), (seconds, turn, round_) = what, when
     tokens = _tokens(stage) if workload.refreshes else None
     meter = _Meter(stage, server)
-    seen = load.run(server.ports, asked, seconds, turn, tokens)
+    seen = load.run(server.ports, asked, max(seconds, workload.least_seconds), turn, tokens)
     cpu, pg_cpu, others = meter.read()
     requests = max(seen.requests, 1)
     return Sample(

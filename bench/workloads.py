@@ -52,6 +52,8 @@ class Workload:
     compared: bool = True
     writes: bool = False
     connections: int = 16
+    least_seconds: float = 0
+    """How long it takes until there is anything to see."""
     refreshes: bool = False
     """Whether each request needs a refresh token that was not used before."""
 
@@ -169,7 +171,7 @@ WORKLOADS = {
         Workload("deep", _deep, compared=False),
         Workload("comment", _comment, compared=False),
         # Sixteen would be more than may wait to be hashed, and be refused.
-        Workload("login", _login, compared=False, connections=8),
+        Workload("login", _login, compared=False, connections=8, least_seconds=5),
         Workload("refresh", _refresh, compared=False, refreshes=True),
         Workload("day", _day, compared=False),
     )
