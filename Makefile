@@ -79,7 +79,7 @@ secrets: $(TOOLS)/.made ## Write down anew what only looks like a secret (look a
 	$(TOOLS)/detect-secrets scan --no-verify --exclude-files '$(NO_SECRETS)' > .secrets.baseline
 
 advisories: .venv/.dev ## Ask the database of advisories about every locked package (needs the internet)
-	@set -e; for name in base build uv dev deploy; do \
+	@set -e; for name in base build uv dev deploy bench; do \
 		echo "pip-audit: $$name"; $(BIN)/pip-audit --strict --disable-pip --require-hashes \
 			-r requirements/$$name.txt; done
 
@@ -122,7 +122,7 @@ messages: .venv/.dev ## Put new messages of the code into the catalogues, to be 
 lock: .tools/uv.txt ## Compile requirements/*.txt (UPGRADE=--upgrade takes newer versions)
 	cd requirements && for name in uv build base deploy; do \
 		$(subst .tools,../.tools,$(COMPILE)) $$name.in -o $$name.txt || exit; done
-	cd requirements && for name in tracing dev; do \
+	cd requirements && for name in tracing dev bench; do \
 		$(subst .tools,../.tools,$(COMPILE)) -c base.txt $$name.in -o $$name.txt || exit; done
 
 CONTRACT_TOOLS := .tools/contract
@@ -149,6 +149,17 @@ contract-changelog: .venv/.dev $(CONTRACT_TOOLS)/.installed ## Write docs/contra
 
 load: .venv/.base $(TOOLS)/.made ## Load a server of its own with a team's day, by k6; writes docs/performance/load.md
 	@exec $(BIN)/python -m tools.load_test $(ARGS)
+
+BENCH := .tools/bench
+BENCH_OPTIONS = $(foreach name,SIZE ROUNDS SECONDS PROCESSES ONLY SERVERS,$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
+bench: .venv/.dev $(BENCH)/.made ## Compare our speed with others' (needs wrk; SIZE= ROUNDS= SECONDS= ONLY=list SERVERS=ours,c,d)
+	@exec $(BIN)/python -m bench $(BENCH_OPTIONS) $(ARGS)
+
+bench-guard: .venv/.dev $(BENCH)/.made ## Has our server become slower than bench/guard.json says? (ARGS=--update writes it)
+	@exec $(BIN)/python -m bench.guard $(ARGS)
+
+bench-growth: .venv/.dev ## Time reads with 2,000 to 200,000 issues, and 1 to 1,000 organisations (minutes)
+	@exec $(BIN)/python -m bench.growth $(ARGS)
 
 clients: .venv/.dev ## Generate clients/python, and build clients/typescript (needs node and npm)
 	@$(BIN)/python -m tools.clients
@@ -207,6 +218,13 @@ $(TOOLS)/.made: requirements/deploy.txt .tools/uv.txt .venv/.base
 	@rm -rf .tools/deploy
 	@$(UV) venv -q --python $(BIN)/python .tools/deploy
 	@$(subst VIRTUAL_ENV=.venv,VIRTUAL_ENV=.tools/deploy,$(INSTALL)) --require-hashes -r requirements/deploy.txt
+	@touch $@
+
+$(BENCH)/.made: requirements/bench.txt .tools/uv.txt .venv/.base
+	@echo "make: installing the servers to compare with" >&2
+	@rm -rf $(BENCH)
+	@$(UV) venv -q --python $(BIN)/python $(BENCH)
+	@$(subst VIRTUAL_ENV=.venv,VIRTUAL_ENV=$(BENCH),$(INSTALL)) --require-hashes -r requirements/bench.txt
 	@touch $@
 
 .venv/.dev: requirements/dev.txt .venv/.base

@@ -1,4 +1,5 @@
-"""Statistics of a project with 20,000 issues read their part of the record by its index.
+"""Statistics of a project with 20,000 issues read their part of the record by its index, those of
+requests their hour or day.
 
 With the helpers of :mod:`tests.test_plans`.
 """
@@ -6,7 +7,7 @@ With the helpers of :mod:`tests.test_plans`.
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import NullPool, create_engine, text
 
 from bugtracker.embedded import Cluster
 from bugtracker.importing.bulk import lift_timeouts
@@ -24,6 +25,14 @@ CHANGES = """
                     (ARRAY['in_progress', 'resolved', 'closed'])[1 + n / 2])) END,
            created_at + n * interval '1 hour'
     FROM issues, generate_series(1, 6) n WHERE project_id = :project
+"""
+
+# A day of minutes here, an hour of them in each other organisation.
+COUNTS = """
+    INSERT INTO request_minutes (org_id, minute, operation, allowed, limited)
+    SELECT id, date_trunc('minute', now()) - n * interval '1 minute', operation, 9, 1
+    FROM organisations, unnest(ARRAY['get_issue', 'list_issues', 'update_issue']) operation,
+         generate_series(1, CASE WHEN id = :org THEN 1440 ELSE 60 END) n
 """
 
 
@@ -51,3 +60,22 @@ class TestProjectStatistics:
             # Some of the newest are later than now.
             rows = sum(int(node["Actual Rows"]) for node in events)
             assert 2.9 * ISSUES < rows <= 3 * ISSUES, plan
+
+
+class TestRateLimitAnalytics:
+    @pytest.fixture(autouse=True)
+    def counted(self, big: Big, cluster: Cluster) -> None:
+        database = big.world.runtime.db.engine.url.database or ""
+        engine = create_engine(
+            cluster.admin_url(database), poolclass=NullPool, isolation_level="AUTOCOMMIT"
+        )
+        with engine.connect() as connection:
+            connection.execute(text(COUNTS), {"org": big.org.id})
+            connection.execute(text("VACUUM ANALYZE request_minutes"))
+
+    def test_reads_the_minutes_asked_about_and_no_others(self, big: Big) -> None:
+        for plan in big.plans("/api/analytics/rate-limits", interval="minute"):
+            assert "request_minutes_pkey" in plan.indexes, plan
+            assert "Seq Scan" not in plan.kinds, plan
+            scans = [n for n in plan.nodes() if n.get("Relation Name") == "request_minutes"]
+            assert sum(int(node["Actual Rows"]) for node in scans) <= 3 * 61, plan
