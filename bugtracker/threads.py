@@ -55,18 +55,20 @@ class RequestThreads:
             return await loop.run_in_executor(self._executor, run)
 
         scope["state"][LOOP] = loop
-        for message in await in_thread(self._run, scope):
+        # After the body, the next thing to be received is that the client has left.
+        body = await _read_body(receive)
+        for message in await in_thread(partial(self._run, scope), body):
             await send(message)
         stream = scope["state"].pop(STREAM, None)
         if stream is not None:
             await _send_stream(stream, in_thread, receive, send)
 
-    def _run(self, scope: Scope) -> list[Message]:
+    def _run(self, scope: Scope, body: bytes) -> list[Message]:
         """The messages of the whole answer, or of its start where a stream follows."""
         messages: list[Message] = []
 
         async def receive() -> Message:
-            return {"type": "http.request", "body": scope["state"].get("body", b"")}
+            return {"type": "http.request", "body": body}
 
         async def send(message: Message) -> None:
             messages.append(message)
@@ -78,6 +80,15 @@ class RequestThreads:
             if opened is not None:
                 opened.close()
         return messages
+
+
+async def _read_body(receive: Receive) -> bytes:
+    chunks = []
+    while (message := await receive())["type"] == "http.request":
+        chunks.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            break
+    return b"".join(chunks)
 
 
 def _run_through(coroutine: Any) -> None:

@@ -257,7 +257,7 @@ class TestPlan:
     def plans(self, runtime: Runtime, org: Org, query: Json) -> list[Any]:
         with recorded(runtime.db.engine) as statements:
             assert org.admin.get(PATH, params=query).status_code == 200
-        assert len(statements) == 2
+        assert len(statements) == 1
         sql, parameters = statements[-1]
         with runtime.db.transaction(org_id=org.id, account_id=org.admin.id) as session:
             driver = cast(psycopg.Connection, session.connection().connection.driver_connection)

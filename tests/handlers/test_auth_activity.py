@@ -164,7 +164,7 @@ class TestPlan:
         for query in ({}, {"cursor": cursor}):
             with recorded(runtime.db.engine) as statements:
                 assert len(caller.get(PATH, params=query).json()["items"]) == LIMIT
-            assert len(statements) == 2
+            assert len(statements) == 1
             sql, parameters = statements[-1]
             with runtime.db.transaction(org_id=org.id, account_id=caller.id) as session:
                 driver = cast(psycopg.Connection, session.connection().connection.driver_connection)
