@@ -116,7 +116,7 @@ class TestWorker:
             time.sleep(0.5)
             began = time.monotonic()
             worker.stop()
-        assert time.monotonic() - began < CONNECTION_SECONDS + 3
+        assert time.monotonic() - began < within(CONNECTION_SECONDS + 3)
 
     def test_acts_as_the_role_of_the_api(self, runtime: Runtime) -> None:
         with psycopg.connect(**connect_arguments(runtime.db.engine.url)) as connection:
