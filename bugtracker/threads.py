@@ -24,6 +24,8 @@ LOOP = "loop"
 OPENED = "opened"
 """Where the ASGI state has what must be closed when the request leaves its thread."""
 
+LOOP_SECONDS = 10.0
+
 STREAM = "stream"
 """Where the ASGI state has the pieces of a body that is sent as it is made."""
 
@@ -91,8 +93,12 @@ def _run_through(coroutine: Any) -> None:
 
 
 def on_loop(scope: Scope, coroutine: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that runs on the event loop, while this thread waits for it."""
-    return asyncio.run_coroutine_threadsafe(coroutine, scope["state"][LOOP]).result()
+    """The result of a coroutine that runs on the event loop, while this thread waits for it.
+
+    TimeoutError after LOOP_SECONDS: a loop that is stopped in this moment never answers, and a
+    thread that waits for ever would keep the process from ending."""
+    future = asyncio.run_coroutine_threadsafe(coroutine, scope["state"][LOOP])
+    return future.result(LOOP_SECONDS)
 
 
 async def _send_stream(
