@@ -101,11 +101,19 @@ def on_loop(scope: Scope, coroutine: Coroutine[Any, Any, T]) -> T:
     return future.result(LOOP_SECONDS)
 
 
+async def until_gone(receive: Receive) -> None:
+    """Waits until the client has left, where no layer has received anything from it: the request
+    itself comes first, and says nothing."""
+    message = await receive()
+    if message["type"] == "http.request":
+        await receive()
+
+
 async def _send_stream(
     chunks: Iterator[bytes], in_thread: InThread, receive: Receive, send: Send
 ) -> None:
     """Sends a body as it is made, until it ends or the client leaves."""
-    gone = asyncio.ensure_future(receive())
+    gone = asyncio.ensure_future(until_gone(receive))
     try:
         while (chunk := await in_thread(_next, chunks)) is not None:
             if gone.done():

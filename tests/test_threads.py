@@ -41,8 +41,11 @@ def scope_of() -> Scope:
 async def asked(app: ASGIApp, scope: Scope, *, gone: bool = False) -> list[Message]:
     """What a client gets that stays, or that has left."""
     sent: list[Message] = []
+    asks: list[Message] = [{"type": "http.request", "body": b"sent", "more_body": False}]
 
     async def receive() -> Message:
+        if asks:
+            return asks.pop()
         if not gone:
             await asyncio.Event().wait()
         return {"type": "http.disconnect"}
