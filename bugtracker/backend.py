@@ -89,8 +89,10 @@ def _environ(scope: Scope) -> dict[str, Any]:
         "wsgi.run_once": False,
         "asgi.scope": scope,
     }
-    for name, value in scope["headers"]:
-        environ[_environ_name(name)] = value.decode("latin-1")
+    for header, raw in scope["headers"]:
+        if (name := _environ_name(header)) is not None:
+            value = raw.decode("latin-1")
+            environ[name] = f"{environ[name]}, {value}" if name in environ else value
     # There is no body any more, whatever its headers say.
     environ.pop("HTTP_TRANSFER_ENCODING", None)
     environ.pop("CONTENT_LENGTH", None)
@@ -98,7 +100,10 @@ def _environ(scope: Scope) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=256)
-def _environ_name(header: bytes) -> str:
+def _environ_name(header: bytes) -> str | None:
+    """None for what another header's name would be mistaken for: WSGI knows no dashes."""
+    if b"_" in header:
+        return None
     name = header.decode("latin-1").upper().replace("-", "_")
     return name if name == "CONTENT_TYPE" or name == "CONTENT_LENGTH" else f"HTTP_{name}"
 

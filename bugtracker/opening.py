@@ -11,10 +11,11 @@ from uuid import UUID
 
 import psycopg
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
-from sqlalchemy import Connection
+from sqlalchemy import Connection, PoolProxiedConnection
 from sqlalchemy.exc import OperationalError
 
 from bugtracker.db import Database
+from bugtracker.tracing import statement_span
 
 UNDECIDED = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
@@ -66,9 +67,10 @@ class Opened:
         """The row of the statement, as text; None where there is none. SQLAlchemy's errors."""
         self._connection = self._db.engine.connect()
         raw: Any = self._connection.connection.driver_connection
-        result = raw.pgconn.exec_(opening.text(values))
-        if result.status != ExecStatus.TUPLES_OK:
-            self._fail(raw, psycopg.errors.error_from_result(result))
+        with statement_span(opening.sql):
+            result = raw.pgconn.exec_(opening.text(values))
+            if result.status != ExecStatus.TUPLES_OK:
+                self._fail(raw, psycopg.errors.error_from_result(result))
         if result.ntuples == 0:
             return None
         return tuple(_decoded(result.get_value(0, n)) for n in range(result.nfields))
@@ -84,16 +86,23 @@ class Opened:
         if self._connection is None:
             return
         connection, self._connection = self._connection, None
-        if not connection.invalidated:
-            _roll_back(connection.connection.driver_connection)
-        connection.close()
+        try:
+            if not connection.invalidated and not _roll_back(connection.connection):
+                # Nothing is lost, and the request is decided: it shall not fail at its end.
+                connection.invalidate()
+        finally:
+            connection.close()
 
 
-def _roll_back(raw: Any) -> None:
-    """As psycopg does, which then also forgets all prepared statements: a precaution against
+def _roll_back(connection: PoolProxiedConnection) -> bool:
+    """Whether the connection is fit for others: no transaction is left on it.
+
+    As psycopg does, which then also forgets all prepared statements: a precaution against
     tables made in the transaction. Reads end like this, so that nothing would ever be prepared."""
+    raw: Any = connection.driver_connection
     if raw.pgconn.transaction_status in UNDECIDED:
         raw.pgconn.exec_(b"ROLLBACK")
+    return bool(raw.pgconn.transaction_status == TransactionStatus.IDLE)
 
 
 def _decoded(value: bytes | None) -> str | None:

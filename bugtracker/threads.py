@@ -24,6 +24,8 @@ LOOP = "loop"
 OPENED = "opened"
 """Where the ASGI state has what must be closed when the request leaves its thread."""
 
+LOOP_SECONDS = 10.0
+
 STREAM = "stream"
 """Where the ASGI state has the pieces of a body that is sent as it is made."""
 
@@ -102,15 +104,27 @@ def _run_through(coroutine: Any) -> None:
 
 
 def on_loop(scope: Scope, coroutine: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that runs on the event loop, while this thread waits for it."""
-    return asyncio.run_coroutine_threadsafe(coroutine, scope["state"][LOOP]).result()
+    """The result of a coroutine that runs on the event loop, while this thread waits for it.
+
+    TimeoutError after LOOP_SECONDS: a loop that is stopped in this moment never answers, and a
+    thread that waits for ever would keep the process from ending."""
+    future = asyncio.run_coroutine_threadsafe(coroutine, scope["state"][LOOP])
+    return future.result(LOOP_SECONDS)
+
+
+async def until_gone(receive: Receive) -> None:
+    """Waits until the client has left, where no layer has received anything from it: the request
+    itself comes first, and says nothing."""
+    message = await receive()
+    if message["type"] == "http.request":
+        await receive()
 
 
 async def _send_stream(
     chunks: Iterator[bytes], in_thread: InThread, receive: Receive, send: Send
 ) -> None:
     """Sends a body as it is made, until it ends or the client leaves."""
-    gone = asyncio.ensure_future(receive())
+    gone = asyncio.ensure_future(until_gone(receive))
     try:
         while (chunk := await in_thread(_next, chunks)) is not None:
             if gone.done():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from sqlalchemy import Engine, event
+from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bugtracker import __version__
@@ -18,9 +19,10 @@ from bugtracker.runtime import Runtime
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.trace import Tracer
+    from opentelemetry.trace import Span, Tracer
 
 _tracer: "Tracer | None" = None
+_UNTRACED = nullcontext()
 
 _NO_TEXTS: dict[str, Any] = {"record_exception": False, "set_status_on_exception": False}
 """What exceptions say may hold rows and values."""
@@ -53,6 +55,40 @@ def traced(app: ASGIApp) -> ASGIApp:
 def job_span(task: str) -> AbstractContextManager[Any]:
     """A span around the run of a job."""
     return nullcontext() if _tracer is None else _job_span(_tracer, task)
+
+
+def statement_span(sql: str) -> AbstractContextManager[Any]:
+    """A span around a statement that SQLAlchemy does not know of; ``sql`` holds no values."""
+    return _UNTRACED if _tracer is None else _statement_span(_tracer, sql)
+
+
+@contextmanager
+def _statement_span(tracer: "Tracer", sql: str) -> Iterator[None]:
+    span = _begun(tracer, sql)
+    try:
+        yield
+    except DBAPIError as error:
+        _mark_failed(span, error.orig)
+        raise
+    finally:
+        span.end()
+
+
+def _begun(tracer: "Tracer", sql: str) -> "Span":
+    from opentelemetry.trace import SpanKind
+
+    span = tracer.start_span(sql.split(None, 1)[0].upper(), kind=SpanKind.CLIENT)
+    span.set_attribute("db.system.name", "postgresql")
+    # Its text has places for values, not values.
+    span.set_attribute("db.query.text", sql)
+    return span
+
+
+def _mark_failed(span: "Span", error: BaseException | None) -> None:
+    from opentelemetry.trace import Status, StatusCode
+
+    span.set_attribute("db.response.status_code", getattr(error, "sqlstate", None) or "none")
+    span.set_status(Status(StatusCode.ERROR))
 
 
 @contextmanager
@@ -148,23 +184,13 @@ class _Statements:
     def _before(
         self, _c: Any, _cursor: Any, statement: str, _p: Any, context: Any, *_: Any
     ) -> None:
-        from opentelemetry.trace import SpanKind
-
-        span = self._tracer.start_span(statement.split(None, 1)[0].upper(), kind=SpanKind.CLIENT)
-        span.set_attribute("db.system.name", "postgresql")
-        # Its text has places for values, not values.
-        span.set_attribute("db.query.text", statement)
-        context.bugtracker_span = span
+        context.bugtracker_span = _begun(self._tracer, statement)
 
     def _after(self, _c: Any, _cursor: Any, _s: str, _p: Any, context: Any, *_: Any) -> None:
         context.bugtracker_span.end()
 
     def _failed(self, failure: Any) -> None:
-        from opentelemetry.trace import Status, StatusCode
-
         span = getattr(failure.execution_context, "bugtracker_span", None)
         if span is not None:
-            state = getattr(failure.original_exception, "sqlstate", None) or "none"
-            span.set_attribute("db.response.status_code", state)
-            span.set_status(Status(StatusCode.ERROR))
+            _mark_failed(span, failure.original_exception)
             span.end()

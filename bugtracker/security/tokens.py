@@ -60,12 +60,14 @@ def issue_access_token(
 class _Verified:
     claims: AccessClaims
     key: Key
+    issuer: str
     expires_at: float
     """Seconds since 1970."""
 
-    def is_of(self, keys: KeyStore) -> bool:
-        """Whether its key verifies still."""
-        return keys.find(self.key.kid) is self.key
+    def is_good(self, keys: KeyStore, settings: Settings) -> bool:
+        """Whether it lives, and its key verifies still, for this deployment."""
+        is_ours = self.issuer == settings.base_url and keys.find(self.key.kid) is self.key
+        return is_ours and self.expires_at > time.time()
 
 
 class AccessTokens:
@@ -85,7 +87,7 @@ class AccessTokens:
         """As :func:`verify_access_token`."""
         digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._verified.get(digest)
-        if known is not None and known.expires_at > time.time() and known.is_of(keys):
+        if known is not None and known.is_good(keys, settings):
             return known.claims
         verified = _verify(keys, settings, token)
         if verified is None:
@@ -126,7 +128,7 @@ def _verify(keys: KeyStore, settings: Settings, token: str) -> _Verified | None:
         claims = AccessClaims(
             UUID(payload["sub"]), UUID(payload["sid"]), UUID(org_id) if org_id else None
         )
-        return _Verified(claims, key, float(payload["exp"]))
+        return _Verified(claims, key, payload["iss"], float(payload["exp"]))
     except (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

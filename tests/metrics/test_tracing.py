@@ -17,7 +17,9 @@ from bugtracker import tracing as module
 from bugtracker.app import create_app
 from bugtracker.contract import Contract
 from bugtracker.jobs.measuring import measured
+from bugtracker.opening import Opened, Opening
 from bugtracker.runtime import Runtime
+from bugtracker.security.authentication import LIVE_SESSION
 from bugtracker.tracing import traced, tracing
 from tests.edge.test_logs import lines, logging_to
 from tests.serving import serve
@@ -94,7 +96,9 @@ class TestTracing:
         assert len(statements) >= 2
         asked = [attributes(span)["db.query.text"] for span in statements]
         assert any("FROM projects" in statement for statement in asked)
-        assert not any(project["id"] in statement for statement in asked)
+        assert LIVE_SESSION.sql in asked
+        for value in (project["id"], str(org.id), str(org.auditor.session_id)):
+            assert not any(value in statement for statement in asked)
         (line,) = [line for line in lines(log) if line["event"] == "request"]
         assert line["trace_id"] == given
         assert line["request_id"] == found["bugtracker.request_id"]
@@ -112,6 +116,18 @@ class TestTracing:
         (failed,) = (s for s in spans if "db.response.status_code" in attributes(s))
         assert attributes(failed)["db.response.status_code"] == "22P02"
         assert CANARY not in "".join(map(str, spans))
+
+    def test_an_opening_that_fails_says_so_in_its_span(self, runtime: Runtime) -> None:
+        opened = Opened(runtime.db)
+        with collector() as (endpoint, spans):
+            watched = with_endpoint(runtime, endpoint)
+            with tracing(watched, "bugtracker-api"), pytest.raises(DBAPIError):
+                opened.begin(Opening("SELECT {value}::date"), value=CANARY.encode())
+        opened.close()
+        (failed,) = spans
+        assert attributes(failed)["db.response.status_code"] == "42846"
+        assert attributes(failed)["db.query.text"] == "SELECT {value}::date"
+        assert CANARY.encode().hex() not in str(failed)
 
     def test_costs_nothing_when_it_is_off(self, runtime: Runtime) -> None:
         async def app(*_: Any) -> None:

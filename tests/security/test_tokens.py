@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -18,7 +19,13 @@ from bugtracker.models import SigningKey
 from bugtracker.runtime import Runtime
 from bugtracker.security.keys import KEEP_RETIRED, Key, KeyStore
 from bugtracker.security.secrets import Keyring
-from bugtracker.security.tokens import AccessClaims, issue_access_token, verify_access_token
+from bugtracker.security.tokens import (
+    LEEWAY_SECONDS,
+    AccessClaims,
+    AccessTokens,
+    issue_access_token,
+    verify_access_token,
+)
 from tests.registering import get_me
 from tests.world import World
 
@@ -298,3 +305,60 @@ class TestRotation:
         wrong = KeyStore(runtime.db, Keyring("another secret of more than 32 characters"))
         with pytest.raises(ValueError, match="BUGTRACKER_SECRET_KEY"):
             verify_access_token(wrong, runtime.settings, good)
+
+
+class TestRemembered:
+    """A process verifies a token once. What it remembers says no more than a signature does."""
+
+    def test_is_the_same_answer_again(self, runtime: Runtime, good: str) -> None:
+        tokens = AccessTokens()
+        for _ in range(2):
+            assert tokens.verify(runtime.keys, runtime.settings, good) == CLAIMS
+        header, body, signature = good.split(".")
+        changed = ("B" if signature[0] != "B" else "C") + signature[1:]
+        other = segment({**payload_of(good), "org": str(uuid4())})
+        for forged in (f"{header}.{body}.{changed}", f"{header}.{other}.{signature}", good + "="):
+            assert tokens.verify(runtime.keys, runtime.settings, forged) is None
+        assert tokens.verify(runtime.keys, runtime.settings, good) == CLAIMS
+
+    def test_is_of_one_deployment(self, runtime: Runtime, good: str) -> None:
+        tokens = AccessTokens()
+        assert tokens.verify(runtime.keys, runtime.settings, good) == CLAIMS
+        elsewhere = runtime.settings.model_copy(update={"public_url": "https://other.example"})
+        assert tokens.verify(runtime.keys, elsewhere, good) is None
+
+    def test_ends_with_its_key(self, runtime: Runtime) -> None:
+        keys, tokens = KeyStore(runtime.db, runtime.keyring), AccessTokens()
+        token = issue_access_token(keys, runtime.settings, CLAIMS, utc_now())
+        key = keys.signing()
+        for change in (
+            {key.kid: replace(key, retired_at=utc_now() - KEEP_RETIRED)},
+            {key.kid: replace(key, private=ec.generate_private_key(ec.SECP256R1()))},
+            {"another": key},
+        ):
+            keys._keys = {key.kid: key}
+            assert tokens.verify(keys, runtime.settings, token) == CLAIMS
+            keys._keys = change
+            assert tokens.verify(keys, runtime.settings, token) is None
+
+    def test_lives_no_longer_than_the_token(self, runtime: Runtime, key: Key, good: str) -> None:
+        tokens = AccessTokens()
+        now = time.time()
+        ends = int(now) + 1 - LEEWAY_SECONDS
+        token = signed(key, {**payload_of(good), "exp": ends})
+        assert tokens.verify(runtime.keys, runtime.settings, token) == CLAIMS
+        deadline = now + 5
+        while tokens.verify(runtime.keys, runtime.settings, token) is not None:
+            assert time.time() < deadline
+        assert time.time() >= ends + LEEWAY_SECONDS
+
+    def test_takes_so_much_room_and_no_more(self, runtime: Runtime) -> None:
+        tokens = AccessTokens(most=3)
+        made = [
+            issue_access_token(runtime.keys, runtime.settings, CLAIMS, utc_now()) for _ in range(9)
+        ]
+        for token in (*made, *made, "x" * 900):
+            tokens.verify(runtime.keys, runtime.settings, token)
+        assert len(tokens._verified) == 3
+        # Nothing in memory opens anything.
+        assert not any(token.encode() in tokens._verified for token in made)
