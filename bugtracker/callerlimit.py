@@ -27,8 +27,8 @@ SENSITIVE = "sensitive"
 REDIS_OPTIONS: dict[str, str | int] = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}  # type: ignore[dict-item]
 
 
-def limiter_for(app: flask.Flask, runtime: Runtime) -> Callable[[Operation, View], View]:
-    """Wraps the view of a sensitive operation with the limit; returns any other as it is.
+def limiter_for(app: flask.Flask, runtime: Runtime) -> Callable[[Operation, View], View | None]:
+    """Wraps the view of a sensitive operation with the limit; None for any other.
 
     A Redis that does not answer turns into counting in this process, not into errors.
     """
@@ -50,17 +50,10 @@ def limiter_for(app: flask.Flask, runtime: Runtime) -> Callable[[Operation, View
         on_breach=_refuse,
     )
     limit = limiter.shared_limit(settings.rate_limit_sensitive, scope=SENSITIVE)
-    limited: set[str] = set()
 
-    @limiter.request_filter
-    def is_unlimited() -> bool:
-        """Keeps the library out of all other requests: it would also look after Redis in them."""
-        return flask.request.endpoint not in limited
-
-    def wrap(operation: Operation, view: View) -> View:
+    def wrap(operation: Operation, view: View) -> View | None:
         if operation.rate_limit != SENSITIVE:
-            return view
-        limited.add(operation.id)
+            return None
         return _patient(limiter, _telling(limiter, view), limit)
 
     return wrap
@@ -118,4 +111,4 @@ def _refuse(limit: RequestLimit) -> flask.Response:
         refusal_text(rate, wait),
         headers={**_headers(limit), "Retry-After": str(wait)},
     )
-    return problem_response(error)
+    return problem_response(error, flask.request.environ["asgi.scope"]["state"])

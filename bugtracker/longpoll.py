@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bugtracker.edge.protocol import END_WAIT
 from bugtracker.feed.watch import Waiter, Watch
 from bugtracker.routing import WAIT
-from bugtracker.threads import until_gone
 
 ASKS_TO_WAIT = b"wait="
 
@@ -63,7 +62,7 @@ class _FirstAnswer:
 
 async def _woken(scope: Scope, waiter: Waiter, receive: Receive) -> bool:
     """Waits until it is time to ask again. False: nobody is there to be answered."""
-    gone = asyncio.ensure_future(until_gone(receive))
+    gone = asyncio.ensure_future(receive())
     gone.add_done_callback(lambda _: waiter.woken.set())
     # Called when the server is told to stop.
     scope["state"][END_WAIT] = waiter.woken.set

@@ -10,6 +10,7 @@ import flask
 import orjson
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.types import Scope
 
 from bugtracker import idempotency
 from bugtracker.clock import utc_now
@@ -22,14 +23,13 @@ from bugtracker.idempotency import Claim
 from bugtracker.language import Translator, language_headers, language_of
 from bugtracker.middleware import ValidatedRequest
 from bugtracker.runtime import Runtime
-from bugtracker.threads import OPENED
+from bugtracker.threads import OPENED, STREAM
 
 Handler = Callable[..., Reply]
+State = dict[str, Any]
+"""What the layers know of a request."""
 
 JSON = orjson.OPT_UTC_Z | orjson.OPT_PASSTHROUGH_SUBCLASS
-
-STREAMED = "bugtracker.streamed"
-"""Set in the WSGI environment when the body is to be sent as it is made."""
 
 WAIT = "wait"
 """Set in the ASGI state where an answer would rather wait than say nothing."""
@@ -47,7 +47,7 @@ def _handler(operation: Operation) -> Handler:
 
 
 class Endpoint:
-    """A Flask view around one handler.
+    """One handler, and all that is alike around handlers. Also Flask's view of it.
 
     Opens nothing itself: the context's session begins on first use, is committed after the
     handler and rolled back on a refusal, unless the refusal says that its trace must stay.
@@ -64,19 +64,25 @@ class Endpoint:
         self.__name__ = self.__qualname__ = operation.id
 
     def __call__(self, **_: str) -> flask.Response:
-        scope = flask.request.environ["asgi.scope"]
-        request: ValidatedRequest = scope["state"]["validated"]
+        return self.answer(flask.request.environ["asgi.scope"])
+
+    def answer(self, scope: Scope) -> flask.Response:
+        """The answer to a validated request, refusals included."""
+        state = scope["state"]
+        request: ValidatedRequest = state["validated"]
         ctx = self._context(scope, request)
         try:
-            return idempotency.once(ctx, request.path, partial(self._run, ctx, request.path))
+            return idempotency.once(ctx, request.path, partial(self._run, ctx, state, request.path))
         except AppError as error:
-            return problem_response(error)
+            return problem_response(error, state)
         except (DBAPIError, PoolTimeout) as error:
-            return problem_response(as_app_error(error))
+            return problem_response(as_app_error(error), state)
 
-    def _run(self, ctx: Context, path: Mapping[str, Any], claim: Claim | None) -> flask.Response:
+    def _run(
+        self, ctx: Context, state: State, path: Mapping[str, Any], claim: Claim | None
+    ) -> flask.Response:
         try:
-            answer = response(self._handler(ctx, **path), ctx)
+            answer = response(self._handler(ctx, **path), ctx, state)
             if claim is not None:
                 idempotency.keep(ctx, claim, answer)
             ctx.commit()
@@ -88,7 +94,7 @@ class Endpoint:
             ctx.close()
         return answer
 
-    def _context(self, scope: Mapping[str, Any], request: ValidatedRequest) -> Context:
+    def _context(self, scope: Scope, request: ValidatedRequest) -> Context:
         state = scope["state"]
         return Context(
             runtime=self._runtime,
@@ -97,7 +103,7 @@ class Endpoint:
             now=utc_now(),
             request_id=state["request_id"],
             client_ip=state["client_ip"],
-            user_agent=flask.request.headers.get("User-Agent"),
+            user_agent=_user_agent(scope),
             target=scope["path"],
             query={**self._defaults, **request.query},
             given_query=request.query,
@@ -109,12 +115,17 @@ class Endpoint:
         )
 
 
-def response(reply: Reply, ctx: Context) -> flask.Response:
+def _user_agent(scope: Scope) -> str | None:
+    given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"user-agent"]
+    return ", ".join(given) or None
+
+
+def response(reply: Reply, ctx: Context, state: State) -> flask.Response:
     """The HTTP response of a reply, with ETag and 304 where it is an item."""
     if reply.stream is not None:
-        return _streamed(reply, reply.stream)
+        return _streamed(reply, reply.stream, state)
     if reply.wait is not None:
-        flask.request.environ["asgi.scope"]["state"][WAIT] = reply.wait
+        state[WAIT] = reply.wait
     translator = Translator(lambda: ctx.language)
     content = b"" if reply.body is None else orjson.dumps(reply.body, translator, JSON)
     headers = dict(reply.headers)
@@ -134,17 +145,16 @@ def response(reply: Reply, ctx: Context) -> flask.Response:
     return answer
 
 
-def _streamed(reply: Reply, chunks: Iterator[bytes]) -> flask.Response:
+def _streamed(reply: Reply, chunks: Iterator[bytes], state: State) -> flask.Response:
     """A body that is made while it is sent. Its first piece is made now: what fails at once is
     still answered as an error."""
     first = next(chunks, b"")
-    flask.request.environ[STREAMED] = True
-    return flask.Response(chain((first,), chunks), reply.status, reply.headers)
+    state[STREAM] = chain((first,), chunks)
+    return flask.Response(iter(()), reply.status, reply.headers)
 
 
-def problem_response(error: AppError) -> flask.Response:
-    """The HTTP response of a refusal of the present request."""
-    state = flask.request.environ["asgi.scope"]["state"]
+def problem_response(error: AppError, state: State) -> flask.Response:
+    """The HTTP response of a refusal."""
     language = language_of(state)
     return flask.Response(
         problem_bytes(error, state["request_id"], language),

@@ -62,7 +62,9 @@ class RequestThreads:
         for message in await in_thread(partial(self._run, scope), body):
             await send(message)
         stream = scope["state"].pop(STREAM, None)
-        if stream is not None:
+        if stream is not None and scope["state"].get("is_head"):
+            await send({"type": "http.response.body", "body": b""})
+        elif stream is not None:
             await _send_stream(stream, in_thread, receive, send)
 
     def _run(self, scope: Scope, body: bytes) -> list[Message]:
@@ -112,19 +114,11 @@ def on_loop(scope: Scope, coroutine: Coroutine[Any, Any, T]) -> T:
     return future.result(LOOP_SECONDS)
 
 
-async def until_gone(receive: Receive) -> None:
-    """Waits until the client has left, where no layer has received anything from it: the request
-    itself comes first, and says nothing."""
-    message = await receive()
-    if message["type"] == "http.request":
-        await receive()
-
-
 async def _send_stream(
     chunks: Iterator[bytes], in_thread: InThread, receive: Receive, send: Send
 ) -> None:
     """Sends a body as it is made, until it ends or the client leaves."""
-    gone = asyncio.ensure_future(until_gone(receive))
+    gone = asyncio.ensure_future(receive())
     try:
         while (chunk := await in_thread(_next, chunks)) is not None:
             if gone.done():
