@@ -220,8 +220,12 @@ $(TOOLS)/.made: requirements/deploy.txt .tools/uv.txt .venv/.base
 	@$(subst VIRTUAL_ENV=.venv,VIRTUAL_ENV=.tools/deploy,$(INSTALL)) --require-hashes -r requirements/deploy.txt
 	@touch $@
 
-$(BENCH)/.made: requirements/bench.txt .tools/uv.txt .venv/.base
-	@echo "make: installing the servers to compare with" >&2
+# Our server is measured with what the image has, and nothing that only tests need.
+$(BENCH)/.made: requirements/bench.txt requirements/base.txt .tools/uv.txt .venv/.base
+	@echo "make: installing the servers to compare" >&2
+	@rm -rf $(BENCH)-ours
+	@$(UV) venv -q --python $(BIN)/python $(BENCH)-ours
+	@$(subst VIRTUAL_ENV=.venv,VIRTUAL_ENV=$(BENCH)-ours,$(INSTALL)) --require-hashes -r requirements/base.txt
 	@rm -rf $(BENCH)
 	@$(UV) venv -q --python $(BIN)/python $(BENCH)
 	@$(subst VIRTUAL_ENV=.venv,VIRTUAL_ENV=$(BENCH),$(INSTALL)) --require-hashes -r requirements/bench.txt

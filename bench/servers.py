@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,6 +17,7 @@ from bench.scene import TOKEN_SECONDS, Scene
 from bench.workloads import Workload
 
 BENCH_PYTHON = ROOT / ".tools" / "bench" / "bin" / "python"
+OUR_PYTHON = ROOT / ".tools" / "bench-ours" / "bin" / "python"
 FIRST_PORT = int(os.environ.get("BENCH_PORT", "8320"))
 LIMITS = ("PER_IP", "API_KEY", "LOGIN", "SENSITIVE", "MAIL", "PARTNER")
 READY_SECONDS = 60
@@ -102,7 +102,7 @@ def _log(place: Place, kind: Kind, number: int) -> IO[bytes]:
 
 def _command(kind: Kind, port: int) -> list[str]:
     if kind.application is None:
-        return [sys.executable, "-m", "bugtracker", "serve"]
+        return [str(OUR_PYTHON), "-m", "bugtracker", "serve"]
     where = ["--host", "127.0.0.1", "--port", str(port)]
     quiet = ["--no-access-log", "--log-level", "warning"]
     return [str(BENCH_PYTHON), "-m", "uvicorn", kind.application, *where, *quiet]
