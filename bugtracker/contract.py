@@ -88,8 +88,16 @@ class Contract:
     @cached_property
     def yaml_bytes(self) -> bytes:
         """The document as served at ``/openapi.yaml``."""
-        text: str = yaml.safe_dump(self.document, sort_keys=False, allow_unicode=True, width=100)
-        return text.encode()
+        # The dumper in C, a fifth as long: with the one in Python it was a quarter of our start-up.
+        written: bytes = yaml.dump(
+            self.document,
+            Dumper=yaml.CSafeDumper,
+            sort_keys=False,
+            allow_unicode=True,
+            width=100,
+            encoding="utf-8",
+        )
+        return written
 
     @cached_property
     def etag(self) -> str:
@@ -145,6 +153,12 @@ def load_contract(root: Path = ROOT_FILE) -> Contract:
     ValueError for a reference that leads nowhere or to something the root does not name.
     """
     return Contract(_Bundler(root).bundle())
+
+
+@cache
+def _beside(file: Path, name: str) -> Path:
+    """Some files are named thousands of times, and each step of a path costs a system call."""
+    return (file.parent / name).resolve()
 
 
 class _Bundler:
@@ -207,7 +221,7 @@ class _Bundler:
 
     def _target(self, file: Path, reference: str) -> tuple[Path, str]:
         name, _, pointer = reference.partition("#")
-        return (file.parent / name).resolve() if name else file, pointer
+        return _beside(file, name) if name else file, pointer
 
     def _file(self, path: Path) -> Json:
         if path not in self._files:

@@ -236,7 +236,9 @@ class TestOpened:
             row = opened.begin(LIVE_SESSION, session_id=caller.session_id, org_id=org.id)
             assert row is not None
             assert row[0] == str(caller.id)
-            assert row[-2:] == (str(org.id), str(caller.id))
+            here = "SELECT current_setting('app.org_id'), current_setting('app.account_id')"
+            tenant = opened.connection.exec_driver_sql(here).one()
+            assert tenant == (str(org.id), str(caller.id))
             opened.close()
             opened.close()
             assert pool_of(one).checkedout() == 0

@@ -187,6 +187,7 @@ class TestCatalogue:
         names = {function.proname for function in functions}
         assert names == {
             "live_session",
+            "open_session",
             "live_api_key",
             "note_api_key_use",
             "organisation_by_slug",

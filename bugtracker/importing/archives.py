@@ -1,6 +1,7 @@
-"""Imports archives: each in one transaction, one in memory at a time."""
+"""Imports archives: each in one transaction, while the next is read; never more in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
@@ -8,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.exc import DBAPIError
 
 from bugtracker.clock import utc_now
+from bugtracker.importing.behind import behind
 from bugtracker.importing.bulk import lift_timeouts
 from bugtracker.importing.fields import Refused
 from bugtracker.importing.people import People
@@ -38,12 +40,24 @@ def import_archives(
     everything is done and then undone. Raises SQLAlchemy's OperationalError when the database
     goes away; files before it are in.
     """
-    report = Report(dry_run=dry_run)
-    for path in files:
-        file_report = FileReport(path)
-        report.files.append(file_report)
-        _import_file(runtime, org_id, file_report, _Meter(progress, path), dry_run=dry_run)
+    report = Report(dry_run=dry_run, files=[FileReport(path) for path in files])
+    with ThreadPoolExecutor(1, "archives") as reader:
+        for file, archive in _read_ahead(reader, report.files):
+            meter = _Meter(progress, file.path)
+            _import_file(runtime, org_id, archive, file, meter, dry_run=dry_run)
     return report
+
+
+def _read_ahead(
+    reader: ThreadPoolExecutor, files: Sequence[FileReport]
+) -> Iterator[tuple[FileReport, Future[Archive]]]:
+    """Each file with its archive, or why there is none; meanwhile the one after it is read."""
+    ahead: list[tuple[FileReport, Future[Archive]]] = []
+    for file in files:
+        ahead.append((file, reader.submit(read_archive, file.path, file)))
+        if len(ahead) > 1:
+            yield ahead.pop(0)
+    yield from ahead
 
 
 def total_size(files: Sequence[Path]) -> int:
@@ -73,10 +87,16 @@ class _Meter:
 
 
 def _import_file(
-    runtime: Runtime, org_id: UUID, report: FileReport, meter: _Meter, *, dry_run: bool
+    runtime: Runtime,
+    org_id: UUID,
+    read: Future[Archive],
+    report: FileReport,
+    meter: _Meter,
+    *,
+    dry_run: bool,
 ) -> None:
     try:
-        archive = read_archive(report.path, report)
+        archive = read.result()
         if report.refused and not archive.issues:
             raise Refused("issues", "has no record that can be imported")
         _write(runtime, org_id, archive, report, meter, dry_run=dry_run)
@@ -102,17 +122,17 @@ def _write(
     dry_run: bool,
 ) -> None:
     now = utc_now()
-    with runtime.db.transaction(org_id=org_id) as session:
+    with runtime.db.transaction(org_id=org_id) as session, behind() as thread:
         lift_timeouts(session)
         lock_imports(session, org_id)
         people = People(session, org_id, now, runtime.keyring)
         project_id, key = open_project(session, org_id, archive, people, now)
         report.project, report.key = archive.name, key
-        writer = Writer(session, (org_id, project_id), people, report, now)
+        writer = Writer(session, (org_id, project_id), people, report, now, thread)
         for done, issue in enumerate(archive.issues, 1):
             writer.add(issue)
             if done % 50 == 0:
                 meter.reach(done, len(archive.issues))
-        writer.flush()
+        writer.finish()
         if dry_run:
             raise _DryRun

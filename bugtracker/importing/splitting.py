@@ -8,6 +8,8 @@ Every part but the first begins with :data:`CONTINUED`.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, islice
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -37,7 +39,7 @@ _LONGEST_FENCE = 40
 _TRIES_PER_KIND = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Part:
     """``body`` is a slice of the text; what stands around it was added."""
 
@@ -45,7 +47,7 @@ class Part:
     body: str
     after: str
 
-    @property
+    @cached_property
     def text(self) -> str:
         """What is stored. Safe on its own: a cut may have taken the code away from around a tag,
         so it is sanitised again (``split`` looks for cuts where that changes nothing)."""
@@ -95,8 +97,10 @@ def split(text: str, first: int, rest: int) -> list[Part]:
 
 def _best_cut(before: str, text: str, limit: int, rest: int) -> _Cut:
     """The first cut, in order of preference, that leaves both sides as they are when sanitised."""
-    cuts = list(_cuts(before, text, limit))
-    return next((cut for cut in cuts if _is_stable(before, text, cut, rest)), cuts[0])
+    cuts = _cuts(before, text, limit)
+    best = next(cuts)
+    stable = (cut for cut in chain([best], cuts) if _is_stable(before, text, cut, rest))
+    return next(stable, best)
 
 
 def _is_stable(before: str, text: str, cut: _Cut, rest: int) -> bool:
@@ -112,21 +116,25 @@ def _cuts(before: str, text: str, limit: int) -> Iterator[_Cut]:
     for pattern, inside in _KINDS:
         offsets = _offsets(pattern, text, room)
         found = (_cut_at(offset, fences) for offset in offsets)
-        good = [cut for cut in found if cut and bool(cut.fence) == inside and _fits(cut, room)]
-        yield from good[:_TRIES_PER_KIND]
+        good = (cut for cut in found if cut and bool(cut.fence) == inside and _fits(cut, room))
+        yield from islice(good, _TRIES_PER_KIND)
     yield _forced_cut(text, room, fences)
 
 
 def _fits(cut: _Cut, room: int) -> bool:
-    """Whether the part stays in its limit, and is not so short that there would be many."""
+    """Whether the part stays in its limit."""
     spare = 1 + len(cut.closing) if cut.fence else 0
-    return room // 3 <= cut.offset <= room - spare
+    return cut.offset <= room - spare
 
 
 def _offsets(pattern: re.Pattern[str], text: str, room: int) -> list[int]:
-    """Ends of the matches up to ``room``, the last one first."""
+    """Ends of the matches up to ``room``, the last one first; none so early that there would be
+    many parts."""
     ends = [match.end() for match in pattern.finditer(text, 0, min(room + 1, len(text)))]
-    return [end for end in reversed(ends) if end <= room and text[end - 1 : end + 1] != "\r\n"]
+    least = room // 3
+    return [
+        end for end in reversed(ends) if least <= end <= room and text[end - 1 : end + 1] != "\r\n"
+    ]
 
 
 def _cut_at(offset: int, fences: list[_Fence]) -> _Cut | None:

@@ -11,6 +11,7 @@ from sqlalchemy import ARRAY, Uuid, any_, bindparam, select
 from sqlalchemy.orm import Session
 
 from bugtracker import models
+from bugtracker.importing.behind import Behind
 from bugtracker.importing.bulk import Row, insert_rows
 from bugtracker.importing.fields import Refused
 from bugtracker.importing.identity import imported_id, origin, origin_of
@@ -29,7 +30,8 @@ ROWS_AT_ONCE = 500
 
 
 class Writer:
-    """Collects rows and writes them some hundred at a time, into one project.
+    """Collects rows and writes them some hundred at a time, into one project, while it collects
+    the next. The session is its own until :meth:`finish`.
 
     What an earlier import wrote is found by the origin in its id and left alone.
     """
@@ -41,8 +43,10 @@ class Writer:
         people: People,
         report: FileReport,
         now: datetime,
+        behind: Behind,
     ) -> None:
         self._session, self._people, self._report, self._now = session, people, report, now
+        self._behind = behind
         self._org_id, self._project_id = project
         self._issues: list[Row] = []
         self._comments: list[Row] = []
@@ -63,16 +67,25 @@ class Writer:
         self._report.unchanged += bool(known)
         self._add_comments(issue, issue_id, places)
         if len(self._issues) + len(self._comments) >= ROWS_AT_ONCE:
-            self.flush()
+            self._flush()
 
-    def flush(self) -> None:
-        """Writes what was collected."""
+    def finish(self) -> None:
+        """Writes what is left, and waits until all is written."""
+        self._flush()
+        self._behind.wait()
+
+    def _flush(self) -> None:
+        """Begins to write what was collected, when what was collected before is written."""
+        self._behind.wait()
         self._report.people |= self._people.flush()
-        insert_rows(self._session, models.Issue, self._issues)
-        insert_rows(self._session, models.Comment, self._comments)
-        insert_rows(self._session, models.Event, self._events)
-        for rows in (self._issues, self._comments, self._events):
-            rows.clear()
+        issues, comments, events = self._issues, self._comments, self._events
+        self._issues, self._comments, self._events = [], [], []
+        self._behind.run(lambda: self._insert(issues, comments, events))
+
+    def _insert(self, issues: list[Row], comments: list[Row], events: list[Row]) -> None:
+        insert_rows(self._session, models.Issue, issues)
+        insert_rows(self._session, models.Comment, comments)
+        insert_rows(self._session, models.Event, events)
 
     def _known_numbers(self) -> dict[int, UUID]:
         statement = select(models.Issue.number, models.Issue.id).where(

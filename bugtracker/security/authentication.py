@@ -27,11 +27,7 @@ from bugtracker.security.tokens import AccessClaims
 from bugtracker.threads import OPENED
 
 LIVE_SESSION = Opening(
-    "SELECT s.account_id, s.username, s.role,"
-    " (SELECT a.language FROM accounts a WHERE a.id = s.account_id),"
-    " set_config('app.org_id', coalesce({org_id}::text, ''), true),"
-    " set_config('app.account_id', s.account_id::text, true)"
-    " FROM live_session({session_id}, {org_id}) s"
+    "SELECT account_id, username, role, language FROM open_session({session_id}, {org_id})"
 )
 LIVE_API_KEY = Opening(
     "SELECT k.account_id, k.username, k.role,"
@@ -123,7 +119,7 @@ def _live_principal(opened: Opened, claims: AccessClaims) -> Principal:
     row = opened.begin(LIVE_SESSION, session_id=claims.session_id, org_id=claims.org_id)
     if row is None or UUID(row[0]) != claims.account_id:
         raise token_invalid()
-    _account, username, role, language, *_tenant = row
+    _account, username, role, language = row
     return Principal(
         claims.account_id,
         claims.session_id,

@@ -28,6 +28,7 @@ from bugtracker.models import Event, Organisation
 from bugtracker.runtime import Runtime
 from bugtracker.settings import Settings
 from tests.mail.sink import Sink
+from tests.timing import within
 
 from . import running
 from .running import account, eventually, execute, jobs, working
