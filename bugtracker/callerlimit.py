@@ -41,7 +41,7 @@ def limiter_for(app: flask.Flask, runtime: Runtime) -> Callable[[Operation, View
     limiter = Limiter(
         caller,
         app=app,
-        storage_uri=redis.get_secret_value() if redis else "memory://",
+        storage_uri=_storage(redis.get_secret_value()) if redis else "memory://",
         storage_options=REDIS_OPTIONS if redis else {},
         strategy="sliding-window-counter",
         in_memory_fallback_enabled=redis is not None,
@@ -57,6 +57,11 @@ def limiter_for(app: flask.Flask, runtime: Runtime) -> Callable[[Operation, View
         return _patient(limiter, _telling(limiter, view), limit)
 
     return wrap
+
+
+def _storage(redis_url: str) -> str:
+    """The library's name for a Redis: it calls a socket's address otherwise than Redis does."""
+    return f"redis+{redis_url}" if redis_url.startswith("unix:") else redis_url
 
 
 def _patient(limiter: Limiter, view: View, limit: Callable[[View], View]) -> View:

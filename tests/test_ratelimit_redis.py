@@ -75,6 +75,11 @@ class TestShared:
             statuses = [response.status_code for response in at_once(calls)]
         assert (statuses.count(401), statuses.count(429)) == (5, 35)
 
+    def test_is_also_found_at_a_socket(self, runtime: Runtime, redis: OwnRedis) -> None:
+        with limited(runtime, redis_url=redis.socket_url) as clients:
+            clients.log_in(some_address(), **stranger())
+        assert any("bugtracker:login:" in key for key in _keys(redis))
+
     def test_no_name_stands_in_redis(self, runtime: Runtime, redis: OwnRedis) -> None:
         with limited(runtime, redis_url=redis.url) as clients:
             name = stranger()

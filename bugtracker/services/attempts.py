@@ -75,7 +75,7 @@ def check_password(
 ) -> bool:
     """Whether it is the password of an account that may log in. The one way to try a password.
 
-    Slow on purpose: call it before the request's transaction has begun. After False the refusal
+    Slow on purpose: call it before the request has locked anything. After False the refusal
     must commit (``AppError.commits``), because the failure is recorded under ``action``.
     """
     attempt = reserve(ctx, found.id if found else None)
@@ -97,7 +97,7 @@ def check_password(
 def reserve(ctx: Context, account_id: UUID | None, *, weight: int = 1) -> Attempt:
     """Counts an attempt before it is made. For an unknown account by the name in the body.
 
-    Call it before the request's transaction has begun: it takes a connection of its own.
+    It takes a connection of its own: call it before the request has locked anything.
     """
     settings = ctx.runtime.settings
     key = ctx.runtime.keyring.attempts_key(_who(ctx, account_id))
