@@ -18,9 +18,12 @@ from bugtracker.embedded import Cluster, EmbeddedPostgresError, embedded_postgre
 from bugtracker.embedded.keeper import SOCKET_NAME, answers, locked
 from bugtracker.embedded.server import Server
 
+# What runs in the background of a script inherits that Ctrl-C is ignored.
 HOLDER = """
+import signal
 import sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from bugtracker.embedded import embedded_postgres
 with embedded_postgres(Path(sys.argv[1]), durable=False) as cluster:
     print(cluster.socket_dir, flush=True)
