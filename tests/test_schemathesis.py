@@ -94,8 +94,8 @@ def fuzz(server: Server, directory: Path, *options: str, config: str = "") -> No
     fixed = ["--max-examples", EXAMPLES] if EXAMPLES else ["--generation-deterministic"]
     fixed += ["--seed", SEED] if SEED else []
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(file), "run"]
-    # A long poll takes up to 30 seconds, and is no error.
-    command += ["--checks", "all", "--request-timeout", "60"]
+    # A long poll takes up to 30 seconds.
+    command += ["--checks", "all", "--request-timeout", "60", "--max-response-time", "40"]
     target = [f"{server.url}/openapi.json", "--no-color", "--warnings", "off"]
     # Options come last: a run may set its own number of examples.
     run = subprocess.run(
