@@ -8,7 +8,6 @@ of the time of a read.
 
 import sys
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
@@ -122,15 +121,15 @@ def _raw(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
 
 
 def _environ(scope: Scope) -> dict[str, Any]:
-    """What WSGI (PEP 3333) says of a request without a body."""
-    host, port = scope.get("server") or ("localhost", 0)
-    environ = {
+    """What WSGI (PEP 3333) must say of a request. None of its headers: the views read the scope,
+    and Flask would answer by itself, in HTML, where it cannot read a host, or sees a WebSocket."""
+    return {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": "",
         "PATH_INFO": scope["path"].encode().decode("latin-1"),
-        "QUERY_STRING": scope["query_string"].decode("ascii"),
-        "SERVER_NAME": str(host),
-        "SERVER_PORT": str(port),
+        "QUERY_STRING": "",
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
         "SERVER_PROTOCOL": "HTTP/1.1",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
@@ -141,20 +140,3 @@ def _environ(scope: Scope) -> dict[str, Any]:
         "wsgi.run_once": False,
         "asgi.scope": scope,
     }
-    for header, raw in scope["headers"]:
-        if (name := _environ_name(header)) is not None:
-            value = raw.decode("latin-1")
-            environ[name] = f"{environ[name]}, {value}" if name in environ else value
-    # There is no body any more, whatever its headers say.
-    environ.pop("HTTP_TRANSFER_ENCODING", None)
-    environ.pop("CONTENT_LENGTH", None)
-    return environ
-
-
-@lru_cache(maxsize=256)
-def _environ_name(header: bytes) -> str | None:
-    """None for what another header's name would be mistaken for: WSGI knows no dashes."""
-    if b"_" in header:
-        return None
-    name = header.decode("latin-1").upper().replace("-", "_")
-    return name if name == "CONTENT_TYPE" or name == "CONTENT_LENGTH" else f"HTTP_{name}"

@@ -155,6 +155,8 @@ def _streamed(reply: Reply, chunks: Iterator[bytes], state: State) -> flask.Resp
 
 def problem_response(error: AppError, state: State) -> flask.Response:
     """The HTTP response of a refusal."""
+    # Of an answer whose transaction failed in the end: nobody gets what was not committed.
+    state.pop(STREAM, None)
     language = language_of(state)
     return flask.Response(
         problem_bytes(error, state["request_id"], language),

@@ -1,6 +1,7 @@
 """What Flask is told of a request."""
 
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from sqlalchemy import select
 
@@ -26,3 +27,17 @@ class TestHeaders:
         with runtime.db.transaction(account_id=caller.id) as session:
             found = list(session.scalars(agents.order_by(Session.created_at)))
         assert found == [None, "right", "twice, given", None]
+
+    def test_are_not_for_flask_to_judge(self, org: Org) -> None:
+        """It would answer a host that it cannot read, or a WebSocket, by itself, in HTML."""
+        url, authorization = urlsplit(org.world.url), org.member.authorization["Authorization"]
+        limited = f"POST /api/exports/{uuid4()}/download HTTP/1.1"
+        for headers in (
+            ("Host: a..b",),
+            (f"Host: {'a' * 64}.example",),
+            ("Host: test", "Connection: Upgrade", "Upgrade: websocket"),
+        ):
+            lines = [limited, *headers, f"Authorization: {authorization}", "", ""]
+            raw = Raw(str(url.hostname), url.port or 0, authorization)
+            answer = raw.exchange("\r\n".join(lines).encode(), "POST")
+            assert (answer.status, answer.code) == (404, "resource_not_found")

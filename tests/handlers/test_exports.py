@@ -6,8 +6,10 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from bugtracker.embedded import Cluster
 from bugtracker.exporting.endings import clear_due
-from tests.exporting.fetching import asked, download, exported, finished, job_of
+from tests.exporting.fetching import asked, download, exported, files_of, finished, job_of
+from tests.openings import admin_of
 from tests.parallel import Standstill, at_once
 from tests.repeating import is_replay, new_key
 from tests.world import Caller, Json, Org, World, refused, without_id
@@ -19,6 +21,14 @@ HELD = {
     "comments.json", "events.json", "invitations.json", "api_keys.json", "manifest.json",
 }  # fmt: skip
 OWN = {"account.json", "memberships.json", "sessions.json"}
+
+# Makes downloads of an organisation fail when all is done but COMMIT.
+UNCOMMITTABLE = """
+CREATE FUNCTION uncommittable() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'broken' USING ERRCODE = 'XX000'; END $$;
+CREATE CONSTRAINT TRIGGER uncommittable AFTER UPDATE ON exports DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.org_id = '{org_id}') EXECUTE FUNCTION uncommittable();
+"""
 
 
 def full(org: Org, person: Caller) -> None:
@@ -219,6 +229,17 @@ class TestDownloadExport:
             assert chunks(world, org) == 0
         actions = [event.action for event in world.events(org, job)]
         assert actions == ["export.requested", "export.ready", "export.expired"]
+
+    def test_that_cannot_be_committed_gives_nothing_away(self, cluster: Cluster, org: Org) -> None:
+        job = finished(org.member, asked(org.member))
+        admin = admin_of(cluster, org.world.runtime)
+        admin.execute(UNCOMMITTABLE.format(org_id=org.id))
+        try:
+            refused(download(org.member, job), 500, "internal_error")
+        finally:
+            admin.execute("DROP FUNCTION uncommittable CASCADE")
+        assert set(files_of(download(org.member, job).content)) == HELD | OWN
+        refused(download(org.member, job), 410, "export_gone")
 
     def test_of_a_damaged_archive_uses_nothing_up(self, world: World, org: Org) -> None:
         job = finished(org.member, asked(org.member))
