@@ -55,6 +55,10 @@ def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
+class TenantSession(Session):
+    """A session whose transactions each begin with the tenant set that its info tells."""
+
+
 class Database:
     """The API's connections. Threads share it; a Session belongs to one thread.
 
@@ -117,9 +121,7 @@ class Database:
     ) -> Session:
         """A session whose transactions each begin with the tenant set. The caller ends it."""
         engine = self.engine if pooled else self._unpooled
-        session = Session(engine, expire_on_commit=False, info={"tenant": (org_id, account_id)})
-        event.listen(session, "after_begin", _set_tenant)
-        return session
+        return TenantSession(engine, expire_on_commit=False, info={"tenant": (org_id, account_id)})
 
     def joined(
         self, connection: Connection, *, org_id: UUID | None, account_id: UUID | None
@@ -128,11 +130,9 @@ class Database:
 
         The caller commits both, the session first, and ends both."""
         tenant = (org_id, account_id)
-        session = Session(
+        return TenantSession(
             connection, expire_on_commit=False, info={"tenant": tenant, "is_in_tenant": True}
         )
-        event.listen(session, "after_begin", _set_tenant)
-        return session
 
     def close(self) -> None:
         """Closes the pooled connections."""
@@ -142,6 +142,9 @@ class Database:
 def _set_tenant(session: Session, _: SessionTransaction, connection: Connection) -> None:
     if not session.info.pop("is_in_tenant", False):
         apply_tenant(connection, *session.info["tenant"])
+
+
+event.listen(TenantSession, "after_begin", _set_tenant)
 
 
 def apply_tenant(connection: Connection, org_id: UUID | None, account_id: UUID | None) -> None:

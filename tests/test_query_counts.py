@@ -125,19 +125,19 @@ WRITES: dict[str, tuple[int, Request]] = {
         3,
         lambda o, p, i, c: o.admin.patch(f"/api/projects/{p['id']}", {"name": "Other"}),
     ),
-    # project locked and counted, issue, event
+    # project counted, issue, event
     "create an issue": (
-        4,
+        3,
         lambda o, p, i, c: o.admin.post(f"/api/projects/{p['id']}/issues", {"title": "New"}),
     ),
-    # project shared, issue locked, update, event
+    # issue and project locked, update, event
     "edit an issue": (
-        4,
+        3,
         lambda o, p, i, c: o.admin.patch(f"/api/issues/{i['id']}", {"title": "New"}),
     ),
     # the same without the last two
     "edit nothing": (
-        2,
+        1,
         lambda o, p, i, c: o.admin.patch(f"/api/issues/{i['id']}", {"title": "The leak 0"}),
     ),
     # issue and project, comment, event
@@ -145,9 +145,9 @@ WRITES: dict[str, tuple[int, Request]] = {
         3,
         lambda o, p, i, c: o.admin.post(f"/api/issues/{i['id']}/comments", {"content": "New"}),
     ),
-    # comment found, project shared, issue locked, comment locked, update, event
+    # comment found, issue and project locked, comment locked, update, event
     "edit a comment": (
-        6,
+        5,
         lambda o, p, i, c: o.member.patch(f"/api/comments/{c['id']}", {"content": "New"}),
     ),
     # person, job, former ones, export, event, job shown

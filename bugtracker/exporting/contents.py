@@ -29,7 +29,7 @@ from bugtracker.models import (
 from bugtracker.queries import api_keys as api_key_queries
 from bugtracker.queries import issues as issue_queries
 from bugtracker.queries.people import NAME, USERNAME, has_account
-from bugtracker.security.scoping import in_same_project
+from bugtracker.security.named import in_same_project
 from bugtracker.serializers import api_keys, tracker
 
 

@@ -9,7 +9,7 @@ from bugtracker.context import Context
 from bugtracker.db import Rows, given
 from bugtracker.models import Comment, Issue
 from bugtracker.paging import Sorts, time_sort
-from bugtracker.security.scoping import issue_named
+from bugtracker.security.named import issue_named
 
 COLUMNS = (
     Comment.id,
@@ -28,7 +28,7 @@ SORTS = Sorts(
 
 def listed(ctx: Context, issue_ref: str) -> Rows:
     """The comments of an issue, named by id or key."""
-    issue = select(Issue.id).where(issue_named(ctx, issue_ref)).scalar_subquery()
+    issue = select(Issue.id).where(issue_named(ctx.org_id, issue_ref)).scalar_subquery()
     return select(*COLUMNS).where(Comment.org_id == ctx.org_id, Comment.issue_id == issue)
 
 

@@ -7,7 +7,7 @@ from bugtracker.db import Rows
 from bugtracker.models import Event, Issue
 from bugtracker.paging import Sort, Sorts
 from bugtracker.queries.people import PEOPLE, is_person
-from bugtracker.security.scoping import issue_named
+from bugtracker.security.named import issue_named
 
 # By version: of two changes at one moment, the one that waited for the other may have begun first.
 SORTS = Sorts(
@@ -17,7 +17,7 @@ SORTS = Sorts(
 
 def listed(ctx: Context, issue_ref: str) -> Rows:
     """The issue's own events with who did them."""
-    issue = select(Issue.id).where(issue_named(ctx, issue_ref)).scalar_subquery()
+    issue = select(Issue.id).where(issue_named(ctx.org_id, issue_ref)).scalar_subquery()
     return (
         select(
             Event.id,

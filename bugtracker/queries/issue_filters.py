@@ -13,7 +13,7 @@ from bugtracker.queries.people import PEOPLE
 from bugtracker.rsql import Field, Fields, Scope, kinds
 from bugtracker.rsql.fields import Kind
 from bugtracker.rsql.tree import Value
-from bugtracker.security.scoping import ISSUE_KEY
+from bugtracker.security.named import ISSUE_KEY
 
 
 def _people(scope: Scope, usernames: list[str]) -> Select[UUID]:

@@ -23,7 +23,7 @@ from bugtracker.models import Issue, Project
 from bugtracker.paging import Page, Sort, Sorts, date_sort, paginate, time_sort
 from bugtracker.queries.issue_filters import FIELDS
 from bugtracker.rsql import filtered
-from bugtracker.security.scoping import in_same_project, parse_issue_key, project_of_key
+from bugtracker.security.named import OfIssue, in_same_project
 
 ID = PgUUID(as_uuid=True)
 
@@ -60,24 +60,16 @@ SORTS = Sorts(
 
 # Made once: to put a statement together takes longer than to run it.
 ALL = select(*COLUMNS).join(Project, in_same_project())
-ONE = ALL.where(Issue.org_id == given(Issue.org_id))
-BY_ID = ONE.where(Issue.id == given(Issue.id))
-BY_KEY = ONE.where(
-    # Looked up first rather than joined: all three columns of the unique index are known.
-    Issue.project_id == project_of_key(given(Issue.org_id), given(Project.key)),
-    Issue.number == given(Issue.number),
+ONE = OfIssue(ALL)
+BY_IDS = ALL.where(
+    Issue.org_id == given(Issue.org_id), Issue.id == any_(bindparam("ids", type_=ARRAY(ID)))
 )
-BY_IDS = ONE.where(Issue.id == any_(bindparam("ids", type_=ARRAY(ID))))
 
 
 def find(ctx: Context, ref: str) -> Row[*tuple[Any, ...]] | None:
     """The issue of this id or key in the caller's organisation."""
-    if (named := parse_issue_key(ref)) is not None:
-        key, number = named
-        found = ctx.read(BY_KEY, org_id=ctx.org_id, key=key, number=number)
-    else:
-        found = ctx.read(BY_ID, org_id=ctx.org_id, id=UUID(ref))
-    return found.one_or_none()
+    statement, values = ONE.named(ctx.org_id, ref)
+    return ctx.read(statement, **values).one_or_none()
 
 
 def page(ctx: Context, project_id: UUID | None = None) -> Page:

@@ -34,8 +34,8 @@ from bugtracker.paging import Sort, Sorts
 from bugtracker.queries.matching import matches, relevance
 from bugtracker.queries.people import NAME, USERNAME, has_account
 from bugtracker.queries.users import TEXTS
+from bugtracker.security.named import ISSUE_KEY, in_same_project, issue_named
 from bugtracker.security.permissions import Relations, authorise, may
-from bugtracker.security.scoping import ISSUE_KEY, in_same_project, issue_named
 from bugtracker.snippets import BEGIN, END
 
 Kind = Literal["project", "issue", "comment", "user"]
@@ -129,7 +129,7 @@ def _issues(ctx: Context) -> list[Rows]:
     query = ctx.query["q"].strip()
     if ISSUE_KEY.fullmatch(query):
         part = _part("issue", Issue.id, literal(EXACTLY, Integer)).join(Project, in_same_project())
-        parts.append(part.where(issue_named(ctx, query), *_where_archived(ctx)))
+        parts.append(part.where(issue_named(ctx.org_id, query), *_where_archived(ctx)))
     return parts
 
 

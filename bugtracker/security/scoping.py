@@ -4,19 +4,40 @@ A missing object and another organisation's answer alike: 404. Rows are locked i
 organisation before project before issue before comment, so that writers wait and never deadlock.
 """
 
-import re
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, select
+from sqlalchemy import Select, and_, bindparam, select, text, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from bugtracker.context import Context
 from bugtracker.errors import OrganisationNotCurrent, ResourceNotFound
 from bugtracker.messages import Message, _
 from bugtracker.models import Comment, Issue, Member, Organisation, Project
+from bugtracker.security.named import OfIssue, in_same_project
 
-ISSUE_KEY = re.compile(r"([A-Za-z][A-Za-z0-9]{1,9})-([1-9][0-9]{0,8})")
+IS_PROJECT = and_(
+    Project.org_id == bindparam("of_org", type_=Project.org_id.type),
+    Project.id == bindparam("this", type_=Project.id.type),
+)
+PROJECT = select(Project).where(IS_PROJECT)
+PROJECT_LOCKED = PROJECT.with_for_update()
+PROJECT_COUNTING = (
+    update(Project)
+    .where(IS_PROJECT)
+    .values(last_issue_number=Project.last_issue_number + 1)
+    .returning(Project)
+    .execution_options(synchronize_session=False)
+)
 
+# Rows are locked in the order of FROM.
+ISSUE = select(Issue, Project).select_from(Project).join(Issue, in_same_project())
+ISSUE_FOUND = OfIssue(ISSUE)
+ISSUE_SHARED = OfIssue(ISSUE.with_for_update(read=True))
+ISSUE_LOCKED = OfIssue(
+    # SQLAlchemy writes one locking clause only.
+    ISSUE.with_for_update(read=True, of=Project).suffix_with(text("FOR UPDATE OF issues"))
+)
 
 Kind = Literal[
     "API key",
@@ -60,33 +81,6 @@ def not_found(kind: Kind) -> ResourceNotFound:
     return ResourceNotFound(MISSING[kind])
 
 
-def issue_named(ctx: Context, ref: str) -> ColumnElement[bool]:
-    """The condition on Issue for an issue's id or key in the caller's organisation."""
-    here = Issue.org_id == ctx.org_id
-    if (parsed := parse_issue_key(ref)) is None:
-        return and_(here, Issue.id == UUID(ref))
-    key, number = parsed
-    # Looked up first rather than joined: all three columns of the unique index are known.
-    return and_(here, Issue.project_id == project_of_key(ctx.org_id, key), Issue.number == number)
-
-
-def parse_issue_key(ref: str) -> tuple[str, int] | None:
-    """The project's key and the issue's number; None for what is an id."""
-    match = ISSUE_KEY.fullmatch(ref)
-    return None if match is None else (match[1].upper(), int(match[2]))
-
-
-def project_of_key(org_id: Any, key: Any) -> ScalarSelect[UUID]:
-    """The id of an organisation's project of this key."""
-    named = select(Project.id).where(Project.org_id == org_id, Project.key == key)
-    return named.scalar_subquery()
-
-
-def in_same_project() -> ColumnElement[bool]:
-    """Joins issues with their project."""
-    return and_(Project.org_id == Issue.org_id, Project.id == Issue.project_id)
-
-
 def require_current(ctx: Context, organisation_id: str) -> None:
     """Refuses an organisation other than the token's: 403 with what to do for another one of the
     caller's, 404 for all others."""
@@ -121,20 +115,24 @@ def lock_organisation(ctx: Context, org_id: UUID | None = None) -> Organisation:
 
 def find_project(ctx: Context, project_id: str) -> Project:
     """The project as it is now, for telling about it. 404 when there is none."""
-    return _project(ctx, _named(ctx, project_id))
+    return _project(ctx, project_id, PROJECT)
 
 
 def lock_project(ctx: Context, project_id: str) -> Project:
     """The project, locked for changing it. 404 when there is none."""
-    return _project(ctx, _named(ctx, project_id).with_for_update())
+    return _project(ctx, project_id, PROJECT_LOCKED)
 
 
-def _named(ctx: Context, project_id: str) -> Select[Project]:
-    return select(Project).where(Project.org_id == ctx.org_id, Project.id == UUID(project_id))
+def count_issue(ctx: Context, project_id: str) -> Project:
+    """The project with one more issue counted, and so locked. 404 when there is none."""
+    return _project(ctx, project_id, PROJECT_COUNTING)
 
 
-def _project(ctx: Context, statement: Select[Project]) -> Project:
-    project = ctx.session.scalar(statement)
+def _project(
+    ctx: Context, project_id: str, statement: Select[Project] | ReturningUpdate[Project]
+) -> Project:
+    named = {"of_org": ctx.org_id, "this": UUID(project_id)}
+    project: Project | None = ctx.session.scalar(statement, named)
     if project is None:
         raise not_found("project")
     return project
@@ -142,27 +140,22 @@ def _project(ctx: Context, statement: Select[Project]) -> Project:
 
 def lock_issue(ctx: Context, ref: str) -> tuple[Issue, Project]:
     """The issue, locked for changing it, and its project, kept from being archived meanwhile."""
-    return _locked(ctx, issue_named(ctx, ref))
+    return _issue_and_project(ctx, ref, ISSUE_LOCKED)
 
 
 def find_issue(ctx: Context, ref: str) -> tuple[Issue, Project]:
     """The issue and its project as they are now, for telling about them."""
-    return _issue_and_project(ctx, _with_project(ctx, ref))
+    return _issue_and_project(ctx, ref, ISSUE_FOUND)
 
 
 def share_issue(ctx: Context, ref: str) -> tuple[Issue, Project]:
     """The issue and its project, both kept as they are while something is added to the issue."""
-    return _issue_and_project(ctx, _with_project(ctx, ref).with_for_update(read=True))
+    return _issue_and_project(ctx, ref, ISSUE_SHARED)
 
 
-def _with_project(ctx: Context, ref: str) -> Select[Issue, Project]:
-    # Rows are locked in the order of FROM.
-    together = select(Issue, Project).select_from(Project).join(Issue, in_same_project())
-    return together.where(issue_named(ctx, ref))
-
-
-def _issue_and_project(ctx: Context, statement: Select[Issue, Project]) -> tuple[Issue, Project]:
-    row = ctx.session.execute(statement).one_or_none()
+def _issue_and_project(ctx: Context, ref: str, of: OfIssue) -> tuple[Issue, Project]:
+    statement, named = of.named(ctx.org_id, ref)
+    row = ctx.session.execute(statement, named).one_or_none()
     if row is None:
         raise not_found("issue")
     issue, project = row
@@ -179,20 +172,6 @@ def lock_comment(ctx: Context, comment_id: str) -> tuple[Comment, Issue, Project
     issue_id = ctx.session.scalar(found.with_only_columns(Comment.issue_id))
     if issue_id is None:
         raise not_found("comment")
-    issue, project = _locked(ctx, and_(Issue.org_id == ctx.org_id, Issue.id == issue_id))
+    issue, project = lock_issue(ctx, str(issue_id))
     comment = ctx.session.scalars(found.with_for_update()).one()
     return comment, issue, project
-
-
-def _locked(ctx: Context, this_issue: ColumnElement[bool]) -> tuple[Issue, Project]:
-    """The project shared, then the issue locked. 404 where there is none."""
-    project = ctx.session.scalar(
-        select(Project)
-        .join(Issue, in_same_project())
-        .where(this_issue)
-        .with_for_update(read=True, of=Project)
-    )
-    issue = ctx.session.scalar(select(Issue).where(this_issue).with_for_update())
-    if project is None or issue is None:
-        raise not_found("issue")
-    return issue, project

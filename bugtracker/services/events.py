@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
+from sqlalchemy import Table, insert
 from sqlalchemy.orm import Session
 
 from bugtracker.context import Context
 from bugtracker.db import enter_tenant
 from bugtracker.ids import new_id
 from bugtracker.models import Comment, Event, Issue, Project
+
+ADD = insert(cast(Table, Event.__table__))
 
 Changes = Mapping[str, tuple[Any, Any]]
 """Field → (old, new); created things have None as old."""
@@ -99,23 +102,25 @@ def append(
 ) -> UUID:
     """Writes one event and returns its id; the transaction must be in ``origin``'s tenant."""
     event_id = new_id()
-    session.add(
-        Event(
-            id=event_id,
-            org_id=origin.org_id,
-            action=action,
-            actor_id=origin.actor_id,
-            account_id=origin.account_id,
-            resource_type=resource.type,
-            resource_id=resource.id,
-            resource_version=resource.version,
-            project_id=resource.project_id,
-            issue_id=resource.issue_id,
-            changes={field: list(pair) for field, pair in changes.items()},
-            request_id=origin.request_id,
-            api_key_id=origin.api_key_id,
-            created_at=origin.now,
-        )
-    )
+    # What it is about comes first; the event itself is no entity that anyone works with.
     session.flush()
+    session.connection().execute(
+        ADD,
+        {
+            "id": event_id,
+            "org_id": origin.org_id,
+            "action": action,
+            "actor_id": origin.actor_id,
+            "account_id": origin.account_id,
+            "resource_type": resource.type,
+            "resource_id": resource.id,
+            "resource_version": resource.version,
+            "project_id": resource.project_id,
+            "issue_id": resource.issue_id,
+            "changes": {field: list(pair) for field, pair in changes.items()},
+            "request_id": origin.request_id,
+            "api_key_id": origin.api_key_id,
+            "created_at": origin.now,
+        },
+    )
     return event_id

@@ -14,7 +14,7 @@ from bugtracker.messages import _
 from bugtracker.models import Account, Comment, Issue, Member, Project
 from bugtracker.models.issue import Status
 from bugtracker.security.permissions import Relations, authorise, grant_of
-from bugtracker.security.scoping import lock_issue, lock_project
+from bugtracker.security.scoping import count_issue, lock_issue
 from bugtracker.services import events
 from bugtracker.services.changes import apply_patch
 from bugtracker.services.texts import MAX_DESCRIPTION, harmless
@@ -25,7 +25,8 @@ CREATED_FIELDS = ("title", "description", "status", "priority", "assignee_id", "
 def create_issue(ctx: Context, project_id: str) -> tuple[Issue, Project]:
     """A new issue, reported by the caller. 409 in an archived project, 422 for an assignee who
     cannot be one."""
-    project = _next_number(ctx, project_id)
+    project = count_issue(ctx, project_id)
+    project.require_writable()
     body = _parsed(ctx.body)
     issue = Issue(
         org_id=ctx.org_id,
@@ -50,14 +51,6 @@ def create_issue(ctx: Context, project_id: str) -> tuple[Issue, Project]:
     fields = {name: getattr(issue, name) for name in CREATED_FIELDS}
     events.record(ctx, "issue.created", events.of_issue(issue), events.created(**fields))
     return issue, project
-
-
-def _next_number(ctx: Context, project_id: str) -> Project:
-    """The project, locked and writable, with one more issue counted."""
-    project = lock_project(ctx, project_id)
-    project.require_writable()
-    project.last_issue_number += 1
-    return project
 
 
 def relations(issue: Issue, project: Project) -> Relations:

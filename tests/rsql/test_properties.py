@@ -19,7 +19,7 @@ from bugtracker.queries.issue_filters import FIELDS
 from bugtracker.rsql import Scope, compile_filter
 from bugtracker.rsql.parser import MAX_LENGTH, parse
 from bugtracker.rsql.tree import Node
-from bugtracker.security.scoping import in_same_project
+from bugtracker.security.named import in_same_project
 from tests.rsql import oracle
 from tests.rsql.trees import COMPARISONS, nodes, texts_of
 from tests.world import World
