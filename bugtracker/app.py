@@ -32,7 +32,7 @@ from bugtracker.security.passwords import Hasher, PasswordPolicy
 from bugtracker.security.secrets import Keyring
 from bugtracker.settings import Settings
 from bugtracker.threads import RequestThreads
-from bugtracker.throttle import SharedCounts
+from bugtracker.throttle import Shared
 from bugtracker.tracing import traced
 
 
@@ -64,7 +64,7 @@ def create_app(
     load_catalogues()
     contract = contract or load_contract()
     settings = runtime.settings
-    shared = SharedCounts(settings.redis_url.get_secret_value()) if settings.redis_url else None
+    shared = _shared_counts(settings.redis_url.get_secret_value()) if settings.redis_url else None
     paths = PathIndex(contract)
     limits = OperationLimits(runtime, shared)
     requests = RequestThreads(_connexion(runtime, contract, paths, limits), settings.threads)
@@ -80,6 +80,13 @@ def create_app(
         meter=RequestMeter(paths.operation),
     )
     return traced(edge)
+
+
+def _shared_counts(redis_url: str) -> Shared:
+    # Imported where there is a Redis only: it takes memory and time.
+    from bugtracker.throttle.shared import SharedCounts
+
+    return SharedCounts(redis_url)
 
 
 def _trust(_self: object, _document: object) -> None:

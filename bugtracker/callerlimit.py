@@ -12,7 +12,6 @@ from functools import wraps
 import flask
 from flask_limiter import Limiter, RequestLimit
 from limits import RateLimitItem
-from redis.exceptions import RedisError
 
 from bugtracker.contract import Operation
 from bugtracker.errors import RateLimitExceeded
@@ -54,7 +53,8 @@ def limiter_for(app: flask.Flask, runtime: Runtime) -> Callable[[Operation, View
     def wrap(operation: Operation, view: View) -> View | None:
         if operation.rate_limit != SENSITIVE:
             return None
-        return _patient(limiter, _telling(limiter, view), limit)
+        telling = _telling(limiter, view)
+        return _patient(limiter, telling, limit) if redis else limit(telling)
 
     return wrap
 
@@ -67,6 +67,8 @@ def _storage(redis_url: str) -> str:
 def _patient(limiter: Limiter, view: View, limit: Callable[[View], View]) -> View:
     """Counts in memory also for requests that were waiting for Redis when another one gave it up:
     the library falls back for the first that fails, and raises for the others in flight."""
+    from redis.exceptions import RedisError
+
     limited = limit(view)
 
     @wraps(view)

@@ -161,6 +161,12 @@ def enter_tenant(session: Session, org_id: UUID | None, account_id: UUID | None 
     apply_tenant(session.connection(), org_id, account_id)
 
 
+def lift_timeouts(session: Session) -> None:
+    """Lets this transaction take its time; the limits of the API are meant for requests."""
+    for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+        session.execute(text(f"SET LOCAL {limit} = 0"))
+
+
 def owner_engine(url: str) -> Engine:
     """Connections as the schema's owner, for migrations and administration."""
     return create_engine(

@@ -10,7 +10,6 @@ from pydantic import SecretStr
 
 from bugtracker.app import create_runtime
 from bugtracker.embedded import embedded_postgres
-from bugtracker.migrate import migrate
 from bugtracker.runtime import Runtime
 from bugtracker.settings import Settings
 
@@ -26,6 +25,8 @@ def database_environment(settings: Settings) -> Iterator[Settings]:
     if not settings.embedded:
         yield settings
         return
+    from bugtracker.migrate import migrate
+
     with embedded_postgres(settings.local_dir / "postgres") as cluster:
         cluster.ensure_database()
         migrate(cluster.owner_url(), cluster.api_url())

@@ -1,16 +1,12 @@
-"""Brings the schema to its newest version, and tells whether it is there."""
-
-from functools import cache
+"""Brings the schema to its newest version."""
 
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.engine import URL
 
 from bugtracker.db import APP_ROLE, owner_engine
-from bugtracker.settings import PROJECT_ROOT
+from bugtracker.revisions import MIGRATIONS, current_revision
 
 LOCK_TIMEOUT = "4s"
 """Requests behind a migration that waits for a lock wait as long, and give up after eight."""
@@ -18,23 +14,9 @@ LOCK_TIMEOUT = "4s"
 
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(PROJECT_ROOT / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")
     return config
-
-
-@cache
-def head_revision() -> str:
-    """The newest revision this code knows."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    if head is None:
-        raise RuntimeError("there are no migrations")
-    return head
-
-
-def current_revision(connection: Connection) -> str | None:
-    """The revision the database is at, or None when it has no schema yet."""
-    return MigrationContext.configure(connection).get_current_revision()
 
 
 def migrate(

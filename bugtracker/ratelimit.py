@@ -26,7 +26,7 @@ from bugtracker.queries.familiar import has_logged_in_from
 from bugtracker.runtime import Runtime
 from bugtracker.security.principal import PartnerPrincipal
 from bugtracker.threads import on_loop
-from bugtracker.throttle import Headers, Quota, RateLimit, SharedCounts, refusal_text
+from bugtracker.throttle import Headers, Quota, RateLimit, Shared, refusal_text
 
 LOOKUPS = 2
 """Questions to the database at once; the pool has spare connections for that."""
@@ -98,7 +98,7 @@ LIMITS: Mapping[str, tuple[Rule, ...]] = {
 class OperationLimits:
     """The counters of all rules."""
 
-    def __init__(self, runtime: Runtime, shared: SharedCounts | None) -> None:
+    def __init__(self, runtime: Runtime, shared: Shared | None) -> None:
         self._runtime = runtime
         self._lookups = CapacityLimiter(LOOKUPS)
         self._limits = {

@@ -20,8 +20,9 @@ from bugtracker.clock import utc_now
 from bugtracker.db import APP_ROLE, Database, owner_engine
 from bugtracker.embedded import Cluster
 from bugtracker.ids import new_id
-from bugtracker.migrate import _config, current_revision, head_revision, migrate
+from bugtracker.migrate import _config, migrate
 from bugtracker.models import Base, Organisation
+from bugtracker.revisions import current_revision, head_revision
 from bugtracker.services import organisations
 from bugtracker.services.events import Origin
 

@@ -12,9 +12,8 @@ import psycopg
 import pytest
 from sqlalchemy import NullPool, create_engine, text
 
-from bugtracker.db import Rows
+from bugtracker.db import Rows, lift_timeouts
 from bugtracker.embedded import Cluster
-from bugtracker.importing.bulk import lift_timeouts
 from bugtracker.settings import Settings
 from tests.plans import MODES, Plan, plan_of
 from tests.recorder import recorded

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import text
 
 from bugtracker.clock import utc_now
+from bugtracker.db import lift_timeouts
 from bugtracker.embedded import Cluster
 from bugtracker.exporting import contents
 from bugtracker.exporting.contents import Subject
-from bugtracker.importing.bulk import lift_timeouts
 from tests.plans import MODES, Plan
 from tests.test_plans import LIMIT, Big, _fill, _fill_around, assert_walks_an_index, plan_within
 from tests.world import Json, World

@@ -6,8 +6,8 @@ Beside other organisations, with the helpers of :mod:`tests.test_plans`.
 import pytest
 from sqlalchemy import NullPool, create_engine, text
 
+from bugtracker.db import lift_timeouts
 from bugtracker.embedded import Cluster
-from bugtracker.importing.bulk import lift_timeouts
 from bugtracker.login_analytics.rollup import roll_up_past
 from tests.plans import Plan
 from tests.test_plans import LIMIT, Big

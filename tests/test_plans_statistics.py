@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import NullPool, create_engine, text
 
+from bugtracker.db import lift_timeouts
 from bugtracker.embedded import Cluster
-from bugtracker.importing.bulk import lift_timeouts
 from tests.test_plans import ISSUES, Big, _fill, _fill_around
 from tests.world import World
 

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from sqlalchemy import NullPool, create_engine, text
 
+from bugtracker.db import lift_timeouts
 from bugtracker.embedded import Cluster
-from bugtracker.importing.bulk import lift_timeouts
 from bugtracker.webhooks.dispatch import CLAIM
 from tests.plans import MODES, Plan, plan_of
 from tests.recorder import recorded

@@ -1,10 +1,10 @@
-"""Commands that run the program: serve, worker, migrate, check."""
+"""Commands that run the program: serve, migrate, check."""
 
-import asyncio
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 import click
 import uvicorn
@@ -12,21 +12,20 @@ from sqlalchemy.exc import OperationalError
 
 from bugtracker.app import create_app, create_runtime
 from bugtracker.cli.names import environment_variable
-from bugtracker.cli.progress import Silent
 from bugtracker.db import owner_engine
 from bugtracker.http_server import DrainingServer, server_config
-from bugtracker.jobs.worker import WorkerThread, run_worker
 from bugtracker.launch import DEMO_PASSWORD, database_environment, owner_url, runtime_for
 from bugtracker.logs import configure_logging, log_uncaught
 from bugtracker.metrics.listener import Pulse, metrics_listener
-from bugtracker.migrate import current_revision, head_revision
-from bugtracker.migrate import migrate as run_migrations
+from bugtracker.revisions import current_revision, head_revision
 from bugtracker.runtime import Runtime
-from bugtracker.seeding import Seeded, seed_demo
 from bugtracker.services.readiness import checks
 from bugtracker.settings import Settings
 from bugtracker.tracebacks import message_of
 from bugtracker.tracing import tracing
+
+if TYPE_CHECKING:
+    from bugtracker.seeding import Seeded
 
 
 @click.command()
@@ -47,9 +46,7 @@ def serve() -> None:
         stack.enter_context(sending_traces(runtime, "bugtracker-api"))
         server = _server(runtime)
         if runtime.settings.run_worker:
-            worker_thread = WorkerThread(runtime)
-            worker_thread.start()
-            stack.callback(worker_thread.stop)
+            stack.enter_context(_working(runtime))
         click.echo(_banner(runtime, demo), err=True)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with suppress(KeyboardInterrupt, SystemExit):
@@ -60,6 +57,27 @@ def serve() -> None:
             raise click.ClickException(
                 f"cannot serve on {where}, see above; BUGTRACKER_PORT chooses another port"
             )
+
+
+# What only some servers need is imported by those: it takes memory and time.
+@contextmanager
+def _working(runtime: Runtime) -> Iterator[None]:
+    """The job worker in a thread, until the block is left."""
+    from bugtracker.jobs.worker import WorkerThread
+
+    thread = WorkerThread(runtime)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.stop()
+
+
+def _seed(runtime: Runtime) -> "Seeded":
+    from bugtracker.cli.progress import Silent
+    from bugtracker.seeding import seed_demo
+
+    return seed_demo(runtime.db, runtime.hasher, password=DEMO_PASSWORD, progress=Silent())
 
 
 def _server(runtime: Runtime) -> uvicorn.Server:
@@ -115,11 +133,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _seed(runtime: Runtime) -> Seeded:
-    return seed_demo(runtime.db, runtime.hasher, password=DEMO_PASSWORD, progress=Silent())
-
-
-def _banner(runtime: Runtime, demo: Seeded | None) -> str:
+def _banner(runtime: Runtime, demo: "Seeded | None") -> str:
     base = runtime.settings.base_url
     lines = ["", f"Bugtracker    {base}", f"Documentation {base}/docs, {base}/reference"]
     if demo is not None:
@@ -133,36 +147,14 @@ def _banner(runtime: Runtime, demo: Seeded | None) -> str:
 
 
 @click.command()
-def worker() -> None:
-    """Run queued jobs (mails, clearing up) until interrupted."""
-    settings = Settings()
-    configure_logging(settings)
-    log_uncaught()
-    pulse = Pulse()
-    with (
-        runtime_for(settings) as runtime,
-        serving_metrics(runtime, pulse),
-        sending_traces(runtime, "bugtracker-worker"),
-    ):
-        asyncio.run(_work_until_signalled(runtime, pulse))
-
-
-async def _work_until_signalled(runtime: Runtime, pulse: Pulse) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    beating = asyncio.create_task(pulse.keep_beating())
-    await run_worker(runtime, stop)
-    beating.cancel()
-
-
-@click.command()
 def migrate() -> None:
     """Bring the database's schema to the newest version.
 
     Connects as BUGTRACKER_OWNER_DATABASE_URL, else as DATABASE_URL, and grants the API's rights
     to the login of DATABASE_URL.
     """
+    from bugtracker.migrate import migrate as run_migrations
+
     with database_environment(Settings()) as settings:
         api_url = settings.database_url.get_secret_value() if settings.database_url else None
         try:

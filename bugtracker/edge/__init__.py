@@ -46,7 +46,7 @@ from bugtracker.metrics.metering import RequestMeter
 from bugtracker.request_counts import RequestCounter
 from bugtracker.security.api_keys import RecentKeys
 from bugtracker.settings import Settings
-from bugtracker.throttle import RateLimit, SharedCounts
+from bugtracker.throttle import RateLimit, Shared
 
 __all__ = ["Edge"]
 
@@ -71,7 +71,7 @@ class Edge:
         settings: Settings,
         *,
         methods_of: MethodsOf | None,
-        shared: SharedCounts | None = None,
+        shared: Shared | None = None,
         recent_keys: RecentKeys | None = None,
         counter: RequestCounter | None = None,
         meter: RequestMeter | None = None,

@@ -9,8 +9,8 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from bugtracker.audit.sealing import seal_now
+from bugtracker.db import lift_timeouts
 from bugtracker.erasure.rows import Person
-from bugtracker.importing.bulk import lift_timeouts
 from bugtracker.models import ApiKey, DeletionRequest, EventSeal, Member
 from bugtracker.runtime import Runtime
 

@@ -14,10 +14,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from bugtracker.clock import utc_now
+from bugtracker.db import lift_timeouts
 from bugtracker.exporting import archive, contents, endings
 from bugtracker.exporting.contents import Subject
 from bugtracker.exporting.storage import ChunkWriter, Place
-from bugtracker.importing.bulk import lift_timeouts
 from bugtracker.jobs.retry import is_permanent
 from bugtracker.messages import SOURCE
 from bugtracker.models import Export, Member, Organisation

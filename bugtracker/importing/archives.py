@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy.exc import DBAPIError
 
 from bugtracker.clock import utc_now
+from bugtracker.db import lift_timeouts
 from bugtracker.importing.behind import behind
-from bugtracker.importing.bulk import lift_timeouts
 from bugtracker.importing.fields import Refused
 from bugtracker.importing.people import People
 from bugtracker.importing.projects import lock_imports, open_project

@@ -67,12 +67,6 @@ def _bytes(value: object) -> str:
     return f"\\x{value.hex()}"
 
 
-def lift_timeouts(session: Session) -> None:
-    """Lets this transaction take its time; the limits of the API are meant for requests."""
-    for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
-        session.execute(text(f"SET LOCAL {limit} = 0"))
-
-
 def refresh_statistics(owner_url: str) -> None:
     """Tells the planner about rows that came in bulk, as the owner: the API's role may not.
 

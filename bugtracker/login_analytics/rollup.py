@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import func, select
 
 from bugtracker.clock import midnight, utc_now
-from bugtracker.importing.bulk import lift_timeouts
+from bugtracker.db import lift_timeouts
 from bugtracker.login_analytics.recording import record_missing
 from bugtracker.runtime import Runtime
 

@@ -7,9 +7,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from bugtracker.clock import utc_now
-from bugtracker.db import Database
+from bugtracker.db import Database, lift_timeouts
 from bugtracker.importing.archives import Progress
-from bugtracker.importing.bulk import lift_timeouts
 from bugtracker.models.organisation import ROLES, Role
 from bugtracker.security.passwords import Hasher
 from bugtracker.seeding import words

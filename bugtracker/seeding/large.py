@@ -4,9 +4,8 @@ from datetime import timedelta
 from random import Random
 
 from bugtracker.clock import utc_now
-from bugtracker.db import Database
+from bugtracker.db import Database, lift_timeouts
 from bugtracker.importing.archives import Progress
-from bugtracker.importing.bulk import lift_timeouts
 from bugtracker.models.organisation import Role
 from bugtracker.security.passwords import Hasher
 from bugtracker.seeding import words

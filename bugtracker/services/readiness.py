@@ -1,19 +1,11 @@
 """What a process needs before it can serve, and what it can do without for a while."""
 
-from functools import cache
-
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bugtracker.db import Database
-from bugtracker.migrate import current_revision, head_revision
+from bugtracker.revisions import current_revision, head_revision
 from bugtracker.settings import Settings
-
-REDIS_SECONDS = 0.3
 
 # Workers beat every ten seconds; this is when their jobs are given to others.
 HEARTBEAT = text(
@@ -56,17 +48,7 @@ def _worker(db: Database) -> str:
 
 
 def _redis(url: str) -> str:
-    try:
-        return "ok" if _client(url).ping() else "failed"
-    except (RedisError, OSError):
-        return "failed"
+    # Imported where there is a Redis only: it takes memory and time.
+    from bugtracker.throttle.ping import answers
 
-
-@cache
-def _client(url: str) -> Redis:
-    return Redis.from_url(
-        url,
-        socket_timeout=REDIS_SECONDS,
-        socket_connect_timeout=REDIS_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
+    return "ok" if answers(url) else "failed"

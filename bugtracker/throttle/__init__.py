@@ -2,14 +2,26 @@
 process. docs/operations/rate-limits.md says what happens when Redis fails."""
 
 import time
+from typing import Protocol
 
 from limits import RateLimitItem
 
 from bugtracker.messages import Message, _
-from bugtracker.throttle.shared import SharedCounts
 from bugtracker.throttle.windows import LocalCounter, Quota
 
-__all__ = ["Headers", "Quota", "RateLimit", "SharedCounts", "refusal_text"]
+__all__ = ["Headers", "Quota", "RateLimit", "Shared", "refusal_text"]
+
+
+class Shared(Protocol):
+    """Counts that many processes share: :class:`shared.SharedCounts`, whose module imports redis,
+    and is imported where there is one only."""
+
+    async def hit(self, limit: RateLimitItem, name: str, key: str) -> Quota | None:
+        """Counts one request; None where Redis does not answer in time."""
+
+    async def close(self) -> None:
+        """Ends the connections."""
+
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -30,7 +42,7 @@ class RateLimit:
     ``name`` names the counters, and the policy in the headers.
     """
 
-    def __init__(self, name: str, limit: RateLimitItem, shared: SharedCounts | None) -> None:
+    def __init__(self, name: str, limit: RateLimitItem, shared: Shared | None) -> None:
         self.limit = limit
         self.name = name
         self._local = LocalCounter(limit)

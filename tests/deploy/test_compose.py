@@ -14,7 +14,8 @@ from bugtracker.cli.environment import EXAMPLE
 from bugtracker.cli.names import environment_variable
 from bugtracker.embedded import embedded_postgres
 from bugtracker.embedded.programs import find_programs
-from bugtracker.migrate import head_revision, migrate
+from bugtracker.migrate import migrate
+from bugtracker.revisions import head_revision
 from bugtracker.settings import PROJECT_ROOT, Settings
 from tests.deploy.test_environment import entries
 

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bugtracker.edge import Edge
 from bugtracker.security.api_keys import RecentKeys
 from bugtracker.settings import Settings
-from bugtracker.throttle import SharedCounts
+from bugtracker.throttle.shared import SharedCounts
 
 Implementation = Literal["h11", "httptools"] | type[asyncio.Protocol]
 

@@ -16,7 +16,8 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from bugtracker.security.api_keys import KNOWN_SECONDS, MAX_KNOWN, RecentKeys, new_key
-from bugtracker.throttle import RateLimit, SharedCounts
+from bugtracker.throttle import RateLimit
+from bugtracker.throttle.shared import SharedCounts
 from bugtracker.throttle.windows import LocalCounter, Window, quota
 from tests.relay import Relay
 from tests.timing import within

@@ -14,6 +14,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from bugtracker import migrate as migrations
+from bugtracker import revisions
 from bugtracker.app import create_app, create_runtime
 from bugtracker.contract import Contract
 from bugtracker.embedded import Cluster
@@ -106,9 +107,9 @@ class TestMigration:
     def next_version(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The migrations of a version that does not exist yet."""
         copytree(PROJECT_ROOT / "migrations", tmp_path / "migrations")
-        text_of = NEXT.format(head=migrations.head_revision())
+        text_of = NEXT.format(head=revisions.head_revision())
         (tmp_path / "migrations" / "versions" / "9999_next.py").write_text(text_of)
-        monkeypatch.setattr(migrations, "PROJECT_ROOT", tmp_path)
+        monkeypatch.setattr(migrations, "MIGRATIONS", tmp_path / "migrations")
 
     @pytest.mark.usefixtures("next_version")
     def test_under_traffic_is_noticed_by_nobody(
