@@ -79,7 +79,7 @@ secrets: $(TOOLS)/.made ## Write down anew what only looks like a secret (look a
 	$(TOOLS)/detect-secrets scan --no-verify --exclude-files '$(NO_SECRETS)' > .secrets.baseline
 
 advisories: .venv/.dev ## Ask the database of advisories about every locked package (needs the internet)
-	@set -e; for name in base build uv dev deploy bench; do \
+	@set -e; for name in base build uv dev deploy sbom bench; do \
 		echo "pip-audit: $$name"; $(BIN)/pip-audit --strict --disable-pip --require-hashes \
 			-r requirements/$$name.txt; done
 
@@ -107,8 +107,9 @@ nginx-test: .venv/.dev ## Hold nginx to what is said of it, with testssl, strict
 		tests/deploy/test_failing_over.py
 	$(BIN)/python -m tools.tls_test
 
-sbom: .venv/.dev ## Write sbom.json: the packages of the image, with hashes (CycloneDX)
-	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+SBOM := .tools/sbom
+sbom: $(SBOM)/.made ## Write sbom.json: the packages of the image, with hashes (CycloneDX)
+	$(SBOM)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
 		-o sbom.json requirements/base.txt
 
 PROMTOOL ?= promtool
@@ -120,7 +121,7 @@ messages: .venv/.dev ## Put new messages of the code into the catalogues, to be 
 	@exec $(BIN)/python -m tools.messages
 
 lock: .tools/uv.txt ## Compile requirements/*.txt (UPGRADE=--upgrade takes newer versions)
-	cd requirements && for name in uv build base deploy; do \
+	cd requirements && for name in uv build base deploy sbom; do \
 		$(subst .tools,../.tools,$(COMPILE)) $$name.in -o $$name.txt || exit; done
 	cd requirements && for name in tracing dev bench; do \
 		$(subst .tools,../.tools,$(COMPILE)) -c base.txt $$name.in -o $$name.txt || exit; done
@@ -218,6 +219,13 @@ $(TOOLS)/.made: requirements/deploy.txt .tools/uv.txt .venv/.base
 	@rm -rf .tools/deploy
 	@$(UV) venv -q --python $(BIN)/python .tools/deploy
 	@$(subst VIRTUAL_ENV=.venv,VIRTUAL_ENV=.tools/deploy,$(INSTALL)) --require-hashes -r requirements/deploy.txt
+	@touch $@
+
+# Not with what the tests need: one of its packages takes 1.6 s in every process that may use it.
+$(SBOM)/.made: requirements/sbom.txt .tools/uv.txt .venv/.base
+	@rm -rf $(SBOM)
+	@$(UV) venv -q --python $(BIN)/python $(SBOM)
+	@$(subst VIRTUAL_ENV=.venv,VIRTUAL_ENV=$(SBOM),$(INSTALL)) --require-hashes -r requirements/sbom.txt
 	@touch $@
 
 # Our server is measured with what the image has, and nothing that only tests need.
