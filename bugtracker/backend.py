@@ -15,6 +15,7 @@ import flask
 from connexion.middleware.abstract import SpecMiddleware
 from starlette.types import Receive, Scope, Send
 
+from bugtracker.answers import RawHeaders
 from bugtracker.callerlimit import limiter_for
 from bugtracker.contract import Contract
 from bugtracker.routing import Endpoint, Handler
@@ -23,10 +24,6 @@ from bugtracker.threads import STREAM
 from bugtracker.validation import query_defaults
 
 NOTHING = BytesIO()
-OF_A_BODY = ("Content-Type", "Content-Length", "Content-Language")
-
-Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
-"""Status, headers and body."""
 
 
 class FlaskBackend(SpecMiddleware):
@@ -65,12 +62,13 @@ class FlaskBackend(SpecMiddleware):
         if operation_id in self._limited:
             status, headers, body = self._by_flask(scope)
         else:
-            status, headers, body = _plain(self._endpoints[operation_id].answer(scope))
+            answer = self._endpoints[operation_id].answer(scope)
+            status, headers, body = answer.status, answer.raw_headers(), answer.body
         await send({"type": "http.response.start", "status": status, "headers": headers})
         if STREAM not in scope["state"]:
             await send({"type": "http.response.body", "body": body})
 
-    def _by_flask(self, scope: Scope) -> Answer:
+    def _by_flask(self, scope: Scope) -> tuple[int, RawHeaders, bytes]:
         started: list[Any] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], _: Any = None) -> Any:
@@ -103,20 +101,7 @@ class FlaskBackend(SpecMiddleware):
         return app
 
 
-def _plain(response: flask.Response) -> Answer:
-    """A response as ASGI sends it; as Flask does, what says something about a body is left out
-    where there is none (RFC 9110, 8.6 and 15.4.5)."""
-    is_streamed, body = response.is_streamed, response.get_data()
-    headers = response.headers
-    if response.status_code == 304:
-        for name in OF_A_BODY:
-            headers.remove(name)
-    elif response.status_code != 204 and not is_streamed:
-        headers["Content-Length"] = str(len(body))
-    return response.status_code, _raw(headers), body
-
-
-def _raw(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+def _raw(headers: Iterable[tuple[str, str]]) -> RawHeaders:
     return [(name.lower().encode("latin-1"), v.encode("latin-1")) for name, v in headers]
 
 

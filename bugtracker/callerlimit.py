@@ -13,6 +13,7 @@ import flask
 from flask_limiter import Limiter, RequestLimit
 from limits import RateLimitItem
 
+from bugtracker.answers import as_flask
 from bugtracker.contract import Operation
 from bugtracker.errors import RateLimitExceeded
 from bugtracker.metrics import rate_limited
@@ -118,4 +119,4 @@ def _refuse(limit: RequestLimit) -> flask.Response:
         refusal_text(rate, wait),
         headers={**_headers(limit), "Retry-After": str(wait)},
     )
-    return problem_response(error, flask.request.environ["asgi.scope"]["state"])
+    return as_flask(problem_response(error, flask.request.environ["asgi.scope"]["state"]))

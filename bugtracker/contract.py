@@ -120,8 +120,8 @@ class Contract:
         """
         document = copy.deepcopy(self.document)
         # Its router tries one path after the other: those that are asked for most come first.
-        first = sorted(document["paths"], key=lambda path: not path.startswith(BUSY_PATHS))
-        document["paths"] = {path: document["paths"][path] for path in first}
+        busy = {path: document["paths"].pop(path) for path in BUSY_PATHS}
+        document["paths"] = {**busy, **document["paths"]}
         for response in document["components"]["responses"].values():
             for media_type in list(response.get("content", ()))[1:]:
                 del response["content"][media_type]
@@ -143,7 +143,16 @@ class Contract:
         return node
 
 
-BUSY_PATHS = ("/api/issues", "/api/projects", "/api/comments")
+BUSY_PATHS = (
+    "/api/issues/{issue_id}",
+    "/api/projects/{project_id}/issues",
+    "/api/issues",
+    "/api/issues/{issue_id}/comments",
+    "/api/comments/{comment_id}",
+    "/api/projects",
+    "/api/projects/{project_id}",
+    "/api/events",
+)
 
 
 @cache

@@ -19,6 +19,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute, Session, SessionTransaction
 
+from bugtracker.db_cursor import Cursor
+
 Rows = Select[*tuple[Any, ...]]
 """A statement that selects the columns of an answer."""
 
@@ -71,7 +73,11 @@ class Database:
             "hide_parameters": True,
             "json_serializer": _json,
             "json_deserializer": orjson.loads,
-            "connect_args": {"options": libpq_options(SESSION_OPTIONS), "connect_timeout": 5},
+            "connect_args": {
+                "options": libpq_options(SESSION_OPTIONS),
+                "connect_timeout": 5,
+                "cursor_factory": Cursor,
+            },
         }
         self.engine: Engine = create_engine(
             url, pool_size=pool_size, max_overflow=0, pool_timeout=pool_timeout, **options

@@ -14,7 +14,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import flask
 import orjson
 import structlog
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select, update
@@ -22,6 +21,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from bugtracker.answers import Answer
 from bugtracker.context import Context
 from bugtracker.errors import IdempotencyKeyInUse, IdempotencyKeyReused
 from bugtracker.ids import new_id
@@ -77,9 +77,7 @@ class Claim:
         return response_place(self.scope_hash, self.key_hash, self.fingerprint)
 
 
-def once(
-    ctx: Context, path: Path, work: Callable[[Claim | None], flask.Response]
-) -> flask.Response:
+def once(ctx: Context, path: Path, work: Callable[[Claim | None], Answer]) -> Answer:
     """The answer of ``work``, or the stored one of an earlier request with the same key.
 
     ``work`` must call :func:`keep` before it commits. 409 while another request with the key is
@@ -99,15 +97,15 @@ def once(
         raise
 
 
-def keep(ctx: Context, claim: Claim, answer: flask.Response) -> None:
+def keep(ctx: Context, claim: Claim, answer: Answer) -> None:
     """Stores the answer in the request's transaction.
 
     409 when the claim was taken over meanwhile: then the other request does the work.
     """
     content = {
-        "status": answer.status_code,
+        "status": answer.status,
         "headers": list(answer.headers.items()),
-        "body": base64.b64encode(answer.get_data()).decode(),
+        "body": base64.b64encode(answer.body).decode(),
     }
     sealed = ctx.runtime.keyring.encrypt(orjson.dumps(content), claim.associated)
     held = ctx.session.execute(
@@ -212,13 +210,10 @@ def _take(connection: Connection, claim: Claim, found: Row[Any] | None) -> bool:
     return connection.execute(taken_over.returning(IdempotencyKey.claim_id)).first() is not None
 
 
-def _replay(ctx: Context, claim: Claim, sealed: bytes) -> flask.Response:
+def _replay(ctx: Context, claim: Claim, sealed: bytes) -> Answer:
     content = orjson.loads(ctx.runtime.keyring.decrypt(sealed, claim.associated))
-    headers = [*content["headers"], (REPLAYED, "true")]
-    answer = flask.Response(base64.b64decode(content["body"]), content["status"])
-    answer.headers.clear()
-    answer.headers.extend(headers)
-    return answer
+    headers = {**dict(content["headers"]), REPLAYED: "true"}
+    return Answer(content["status"], base64.b64decode(content["body"]), headers)
 
 
 def _release(ctx: Context, claim: Claim) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.types import Scope
 
 from bugtracker import idempotency
+from bugtracker.answers import Answer, as_flask
 from bugtracker.clock import utc_now
 from bugtracker.conditional import etag, not_modified
 from bugtracker.context import Context, Reply
@@ -64,9 +65,9 @@ class Endpoint:
         self.__name__ = self.__qualname__ = operation.id
 
     def __call__(self, **_: str) -> flask.Response:
-        return self.answer(flask.request.environ["asgi.scope"])
+        return as_flask(self.answer(flask.request.environ["asgi.scope"]))
 
-    def answer(self, scope: Scope) -> flask.Response:
+    def answer(self, scope: Scope) -> Answer:
         """The answer to a validated request, refusals included."""
         state = scope["state"]
         request: ValidatedRequest = state["validated"]
@@ -80,7 +81,7 @@ class Endpoint:
 
     def _run(
         self, ctx: Context, state: State, path: Mapping[str, Any], claim: Claim | None
-    ) -> flask.Response:
+    ) -> Answer:
         try:
             answer = response(self._handler(ctx, **path), ctx, state)
             if claim is not None:
@@ -120,7 +121,7 @@ def _user_agent(scope: Scope) -> str | None:
     return ", ".join(given) or None
 
 
-def response(reply: Reply, ctx: Context, state: State) -> flask.Response:
+def response(reply: Reply, ctx: Context, state: State) -> Answer:
     """The HTTP response of a reply, with ETag and 304 where it is an item."""
     if reply.stream is not None:
         return _streamed(reply, reply.stream, state)
@@ -137,29 +138,26 @@ def response(reply: Reply, ctx: Context, state: State) -> flask.Response:
         headers |= {"ETag": tag, "Cache-Control": "private, no-cache"}
         if status == 200 and not_modified(ctx.headers.get("if-none-match"), tag):
             status, content = 304, b""
-    answer = flask.Response(content, status, headers)
     if content:
-        answer.content_type = reply.media_type
-    else:
-        answer.headers.pop("Content-Type", None)
-    return answer
+        headers["Content-Type"] = reply.media_type
+    return Answer(status, content, headers)
 
 
-def _streamed(reply: Reply, chunks: Iterator[bytes], state: State) -> flask.Response:
+def _streamed(reply: Reply, chunks: Iterator[bytes], state: State) -> Answer:
     """A body that is made while it is sent. Its first piece is made now: what fails at once is
     still answered as an error."""
     first = next(chunks, b"")
     state[STREAM] = chain((first,), chunks)
-    return flask.Response(iter(()), reply.status, reply.headers)
+    return Answer(reply.status, headers=reply.headers, is_streamed=True)
 
 
-def problem_response(error: AppError, state: State) -> flask.Response:
+def problem_response(error: AppError, state: State) -> Answer:
     """The HTTP response of a refusal."""
     # Of an answer whose transaction failed in the end: nobody gets what was not committed.
     state.pop(STREAM, None)
     language = language_of(state)
-    return flask.Response(
-        problem_bytes(error, state["request_id"], language),
+    return Answer(
         error.status,
+        problem_bytes(error, state["request_id"], language),
         problem_headers(error, language),
     )
