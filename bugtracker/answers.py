@@ -41,7 +41,9 @@ def _one_line(value: str) -> bytes:
 
 def as_flask(answer: Answer) -> flask.Response:
     """The same for Flask, where flask-limiter works."""
-    response = flask.Response(answer.body, answer.status, answer.headers)
+    # Of bytes Flask says how many there are.
+    body = iter(()) if answer.is_streamed else answer.body
+    response = flask.Response(body, answer.status, answer.headers)
     if "Content-Type" not in answer.headers:
         del response.headers["Content-Type"]
     return response

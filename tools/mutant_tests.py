@@ -60,6 +60,18 @@ TESTS: dict[str, tuple[str, ...]] = {
         "proofs/test_provisioning.py",
     ),
     f"{SECURITY}partner_signatures.py": ("security/test_partner_signatures.py",),
+    f"{SECURITY}named.py": (
+        "handlers/test_comments.py",
+        "handlers/test_issues.py",
+        "handlers/test_archiving.py",
+        "handlers/test_organisations.py",
+        "handlers/test_accept_invitation.py",
+        "test_tenancy.py",
+        "test_locking.py",
+        "test_concurrency.py",
+        "security/test_member_races.py",
+        "security/test_permission_matrix.py",
+    ),
     f"{SECURITY}scoping.py": (
         "handlers/test_comments.py",
         "handlers/test_issues.py",

@@ -84,7 +84,10 @@ class AccessTokens:
         self._verified: dict[bytes, _Verified] = {}
 
     def verify(self, keys: KeyStore, settings: Settings, token: str) -> AccessClaims | None:
-        """As :func:`verify_access_token`."""
+        """The claims of a valid token; None for anything else, whatever is wrong with it.
+
+        Raises what the key store raises: a wrong master key is our fault, not the token's.
+        """
         digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._verified.get(digest)
         if known is not None and known.is_good(keys, settings):
@@ -98,15 +101,6 @@ class AccessTokens:
                 del self._verified[next(iter(self._verified))]
             self._verified[digest] = verified
         return verified.claims
-
-
-def verify_access_token(keys: KeyStore, settings: Settings, token: str) -> AccessClaims | None:
-    """The claims of a valid token; None for anything else, whatever is wrong with it.
-
-    Raises what the key store raises: a wrong master key is our fault, not the token's.
-    """
-    verified = _verify(keys, settings, token)
-    return None if verified is None else verified.claims
 
 
 def _verify(keys: KeyStore, settings: Settings, token: str) -> _Verified | None:

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from bugtracker.cli import main
+from bugtracker.cli import COMMANDS
 from bugtracker.cli.names import environment_variable
 from bugtracker.contract import Contract
 from bugtracker.settings import Settings
@@ -38,7 +38,7 @@ class TestPods:
     def test_are_the_three_processes_by_commands_there_are(self, manifests: list[Manifest]) -> None:
         processes = {name: container(pod)["args"] for name, pod in ours(manifests).items()}
         assert processes == {"api": ["serve"], "worker": ["worker"], "migrate": ["migrate"]}
-        assert all(command in main.commands for (command,) in processes.values())
+        assert all(command in COMMANDS for (command,) in processes.values())
 
     def test_are_restricted(self, manifests: list[Manifest]) -> None:
         for name, pod in pods(manifests):

@@ -138,6 +138,18 @@ class TestGetIssue:
         assert org.auditor.get(url(issue)).json() == issue
         assert org.auditor.get(f"/api/issues/{issue['key']}").json() == issue
 
+    def test_a_key_means_its_project(self, org: Org, project: Json) -> None:
+        other = org.manager.create_project(name="Quay Instruments", key="QUAY")
+        for its in (project, other):
+            issue = org.member.create_issue(its, title=f"In {its['key']}")
+            path = f"/api/issues/{its['key']}-1"
+            org.member.post(f"{path}/comments", {"content": f"About {its['key']}"})
+            assert org.auditor.get(path).json() == issue
+            comments = org.auditor.get(f"{path}/comments").json()["items"]
+            assert [comment["content"] for comment in comments] == [f"About {its['key']}"]
+            changed = org.member.patch(path, {"priority": "high"}).json()
+            assert changed["id"] == issue["id"]
+
     def test_a_key_means_the_own_organisation(self, world: World, org: Org, project: Json) -> None:
         other = world.create_org()
         theirs = other.member.create_issue(other.manager.create_project(key="TLS"))

@@ -24,7 +24,6 @@ from bugtracker.security.tokens import (
     AccessClaims,
     AccessTokens,
     issue_access_token,
-    verify_access_token,
 )
 from tests.registering import get_me
 from tests.world import World
@@ -48,7 +47,12 @@ def key(runtime: Runtime) -> Key:
 
 
 def accepted(runtime: Runtime, token: str) -> AccessClaims | None:
-    return verify_access_token(runtime.keys, runtime.settings, token)
+    return newly(runtime.keys, runtime, token)
+
+
+def newly(keys: KeyStore, runtime: Runtime, token: str) -> AccessClaims | None:
+    """By somebody who remembers nothing."""
+    return AccessTokens().verify(keys, runtime.settings, token)
 
 
 def payload_of(token: str) -> dict[str, Any]:
@@ -276,7 +280,7 @@ class TestRotation:
         other._loaded_at -= 2
         runtime.keys.rotate()
         token = issue_access_token(runtime.keys, runtime.settings, CLAIMS, utc_now())
-        assert verify_access_token(other, runtime.settings, token) == CLAIMS
+        assert newly(other, runtime, token) == CLAIMS
 
     def test_a_key_retired_long_ago_is_worth_nothing(self, runtime: Runtime) -> None:
         old = runtime.keys.signing()
@@ -288,7 +292,7 @@ class TestRotation:
             assert row.retired_at is not None
             row.retired_at -= KEEP_RETIRED
         fresh = KeyStore(runtime.db, runtime.keyring)
-        assert verify_access_token(fresh, runtime.settings, token) is None
+        assert newly(fresh, runtime, token) is None
         assert old.kid not in [jwk["kid"] for jwk in fresh.published()]
 
     def test_a_key_whose_time_ends_after_it_was_read_is_worth_nothing(
@@ -297,14 +301,14 @@ class TestRotation:
         token = issue_access_token(runtime.keys, runtime.settings, CLAIMS, utc_now())
         reader = KeyStore(runtime.db, runtime.keyring)
         key = reader.signing()
-        assert verify_access_token(reader, runtime.settings, token) == CLAIMS
+        assert newly(reader, runtime, token) == CLAIMS
         reader._keys[key.kid] = replace(key, retired_at=utc_now() - KEEP_RETIRED)
-        assert verify_access_token(reader, runtime.settings, token) is None
+        assert newly(reader, runtime, token) is None
 
     def test_another_master_key_opens_nothing(self, runtime: Runtime, good: str) -> None:
         wrong = KeyStore(runtime.db, Keyring("another secret of more than 32 characters"))
         with pytest.raises(ValueError, match="BUGTRACKER_SECRET_KEY"):
-            verify_access_token(wrong, runtime.settings, good)
+            newly(wrong, runtime, good)
 
 
 class TestRemembered:
