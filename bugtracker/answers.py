@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 import flask
 
 OF_A_BODY = ("Content-Type", "Content-Length", "Content-Language")
-BREAKS = ("\r", "\n", "\0")
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -34,7 +33,7 @@ class Answer:
 
 
 def _one_line(value: str) -> bytes:
-    if any(each in value for each in BREAKS):
+    if "\n" in value or "\r" in value or "\0" in value:
         raise ValueError("a header's value ends its line")
     return value.encode("latin-1")
 

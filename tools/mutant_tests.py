@@ -8,6 +8,18 @@ SECURITY, SERVICES = "bugtracker/security/", "bugtracker/services/"
 LOGIN = ("handlers/test_auth_login.py", "handlers/test_auth_sessions.py")
 FACTOR = ("handlers/test_two_factor_login.py", "handlers/test_two_factor.py")
 KEYS = ("handlers/test_api_keys.py", "security/test_api_keys.py", "security/test_api_key_scopes.py")
+SCOPED = (
+    "handlers/test_comments.py",
+    "handlers/test_issues.py",
+    "handlers/test_archiving.py",
+    "handlers/test_organisations.py",
+    "handlers/test_accept_invitation.py",
+    "test_tenancy.py",
+    "test_locking.py",
+    "test_concurrency.py",
+    "security/test_member_races.py",
+    "security/test_permission_matrix.py",
+)
 TESTS: dict[str, tuple[str, ...]] = {
     f"{SECURITY}tokens.py": ("security/test_tokens.py",),
     f"{SECURITY}secrets.py": ("test_secrets.py", "security/test_passwords.py"),
@@ -60,30 +72,8 @@ TESTS: dict[str, tuple[str, ...]] = {
         "proofs/test_provisioning.py",
     ),
     f"{SECURITY}partner_signatures.py": ("security/test_partner_signatures.py",),
-    f"{SECURITY}named.py": (
-        "handlers/test_comments.py",
-        "handlers/test_issues.py",
-        "handlers/test_archiving.py",
-        "handlers/test_organisations.py",
-        "handlers/test_accept_invitation.py",
-        "test_tenancy.py",
-        "test_locking.py",
-        "test_concurrency.py",
-        "security/test_member_races.py",
-        "security/test_permission_matrix.py",
-    ),
-    f"{SECURITY}scoping.py": (
-        "handlers/test_comments.py",
-        "handlers/test_issues.py",
-        "handlers/test_archiving.py",
-        "handlers/test_organisations.py",
-        "handlers/test_accept_invitation.py",
-        "test_tenancy.py",
-        "test_locking.py",
-        "test_concurrency.py",
-        "security/test_member_races.py",
-        "security/test_permission_matrix.py",
-    ),
+    f"{SECURITY}named.py": SCOPED,
+    f"{SECURITY}scoping.py": SCOPED,
     f"{SERVICES}attempts.py": (
         "security/test_lockout.py",
         "security/test_enumeration.py",
