@@ -69,6 +69,22 @@ class TestArchivingAProject:
             assert (response.status_code, response.json()["code"]) == (409, "project_archived")
 
 
+class TestChangingAProject:
+    def test_whoever_waited_sees_what_the_other_did(
+        self, org: Org, project: Json, still: Standstill
+    ) -> None:
+        path = f"/api/projects/{project['id']}"
+        tag = {"If-Match": org.manager.get(path).headers["ETag"]}
+        still.execute(
+            "UPDATE projects SET version = version + 1, description = 'Theirs' WHERE id = :id",
+            id=UUID(project["id"]),
+        )
+        still.send(partial(org.manager.patch, path, {"description": "Mine"}, headers=tag))
+        [response] = still.release()
+        refused(response, 412, "precondition_failed")
+        assert org.manager.get(path).json()["description"] == "Theirs"
+
+
 class TestClosingACriticalIssue:
     @pytest.mark.parametrize("patch", [{"status": "closed"}, {"priority": "critical"}])
     def test_closing_and_raising_wait_for_each_other(
