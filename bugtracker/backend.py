@@ -63,7 +63,7 @@ class FlaskBackend(SpecMiddleware):
             status, headers, body = self._by_flask(scope)
         else:
             answer = self._endpoints[operation_id].answer(scope)
-            status, headers, body = answer.status, answer.raw_headers(), answer.body
+            status, headers, body = answer.status, answer.raw, answer.body
         await send({"type": "http.response.start", "status": status, "headers": headers})
         if STREAM not in scope["state"]:
             await send({"type": "http.response.body", "body": body})

@@ -213,6 +213,8 @@ def _take(connection: Connection, claim: Claim, found: Row[Any] | None) -> bool:
 def _replay(ctx: Context, claim: Claim, sealed: bytes) -> Answer:
     content = orjson.loads(ctx.runtime.keyring.decrypt(sealed, claim.associated))
     headers = {**dict(content["headers"]), REPLAYED: "true"}
+    # The former version kept it. It is said anew of every body.
+    headers.pop("Content-Length", None)
     return Answer(content["status"], base64.b64decode(content["body"]), headers)
 
 

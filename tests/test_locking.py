@@ -60,6 +60,8 @@ class TestArchivingAProject:
         self, org: Org, project: Json, still: Standstill
     ) -> None:
         writers = self._writers(org, project)
+        # As lock_project does: whoever writes into a project waits for nothing less.
+        still.execute("SELECT FROM projects WHERE id = :id FOR UPDATE", id=UUID(project["id"]))
         still.execute(
             "UPDATE projects SET is_archived = true WHERE id = :id", id=UUID(project["id"])
         )
@@ -83,6 +85,19 @@ class TestChangingAProject:
         [response] = still.release()
         refused(response, 412, "precondition_failed")
         assert org.manager.get(path).json()["description"] == "Theirs"
+
+
+class TestCreatingIssues:
+    def test_waits_for_nobody_who_edits_or_comments(
+        self, org: Org, project: Json, still: Standstill
+    ) -> None:
+        """Many edits overlap: whoever waited for them would hardly ever get a turn."""
+        issue = org.manager.create_issue(project)
+        still.execute("SELECT FROM issues WHERE id = :id FOR UPDATE", id=UUID(issue["id"]))
+        still.send(partial(org.manager.patch, url(issue), {"title": "Flood"}))
+        still.send(partial(org.member.post, f"{url(issue)}/comments", {"content": "New"}))
+        assert org.member.create_issue(project)["number"] == 2
+        assert all(response.is_success for response in still.release())
 
 
 class TestClosingACriticalIssue:

@@ -7,12 +7,12 @@ from typing import Any
 import click
 import psycopg
 from pydantic import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from bugtracker import __version__
 from bugtracker.cli.names import environment_variable
 from bugtracker.embedded import EmbeddedPostgresError
-from bugtracker.tracebacks import full_text
+from bugtracker.tracebacks import full_text, message_of
 
 COMMANDS = {
     "analytics": "analytics:analytics",
@@ -63,6 +63,8 @@ class _Commands(click.Group):
             raise click.ClickException("wrong settings:\n" + "\n".join(lines)) from None
         except EmbeddedPostgresError as error:
             raise click.ClickException(str(error)) from None
+        except OperationalError as error:
+            raise click.ClickException(f"the database: {message_of(error)}") from None
         except (SQLAlchemyError, psycopg.Error) as error:
             # Python would print the rows and values that the error is about.
             raise click.ClickException(full_text(error)) from None

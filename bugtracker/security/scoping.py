@@ -20,24 +20,28 @@ IS_PROJECT = and_(
     Project.org_id == bindparam("of_org", type_=Project.org_id.type),
     Project.id == bindparam("this", type_=Project.id.type),
 )
+# Whoever waited for a lock sees what the others did, also of what it had read before.
+AFRESH = {"populate_existing": True}
 PROJECT = select(Project).where(IS_PROJECT)
-PROJECT_LOCKED = PROJECT.with_for_update()
+PROJECT_LOCKED = PROJECT.with_for_update().execution_options(**AFRESH)
 PROJECT_COUNTING = (
     update(Project)
     .where(IS_PROJECT)
     .values(last_issue_number=Project.last_issue_number + 1)
     .returning(Project)
-    .execution_options(synchronize_session=False)
+    .execution_options(synchronize_session=False, **AFRESH)
 )
 
-# Rows are locked in the order of FROM.
 ISSUE = select(Issue, Project).select_from(Project).join(Issue, in_same_project())
-ISSUE_FOUND = OfIssue(ISSUE)
-ISSUE_SHARED = OfIssue(ISSUE.with_for_update(read=True))
-ISSUE_LOCKED = OfIssue(
-    # SQLAlchemy writes one locking clause only.
-    ISSUE.with_for_update(read=True, of=Project).suffix_with(text("FOR UPDATE OF issues"))
+# The weakest lock that lock_project waits for, so that a project is not archived meanwhile, and
+# count_issue does not: creating issues would starve where many edit. Rows are locked in this order.
+ISSUE_KEPT = ISSUE.with_for_update(read=True, key_share=True, of=Project).execution_options(
+    **AFRESH
 )
+ISSUE_FOUND = OfIssue(ISSUE)
+# SQLAlchemy writes one locking clause only.
+ISSUE_SHARED = OfIssue(ISSUE_KEPT.suffix_with(text("FOR SHARE OF issues")))
+ISSUE_LOCKED = OfIssue(ISSUE_KEPT.suffix_with(text("FOR UPDATE OF issues")))
 
 Kind = Literal[
     "API key",
@@ -119,7 +123,7 @@ def find_project(ctx: Context, project_id: str) -> Project:
 
 
 def lock_project(ctx: Context, project_id: str) -> Project:
-    """The project, locked for changing it. 404 when there is none."""
+    """The project, locked for changing it; nobody archives one without. 404 when there is none."""
     return _project(ctx, project_id, PROJECT_LOCKED)
 
 
