@@ -168,20 +168,32 @@ class TestSearchEverything:
                 assert ranked == 1000
                 assert read <= 2 * 1000 * 1.5, (thing, mode, read)
 
+    def test_a_list_searches_by_the_index_alone(self, big: Big) -> None:
+        statement = "SELECT count(*) FROM search_issues(:words, NULL)"
+        for mode in MODES:
+            assert self._read_by(big, statement, "issue", "seldom", mode) == (0, 0)
+            found, read = self._read_by(big, statement, "issue", "word77", mode)
+            assert 0 < found == read, (mode, read)
+
     def _read(self, big: Big, thing: str, words: str, mode: str) -> tuple[int, int]:
+        statement = f"SELECT count(*) FROM search_newest_{thing}s(:words, '{{}}', 1000)"
+        return self._read_by(big, statement, thing, words, mode)
+
+    def _read_by(
+        self, big: Big, statement: str, thing: str, words: str, mode: str
+    ) -> tuple[int, int]:
         """How many were found, and how many documents read on the way, none of them in a scan.
 
         By a connection that kept its plans when it searched in an organisation of two issues.
         """
-        statement = text(f"SELECT count(*) FROM search_newest_{thing}s(:words, '{{}}', 1000)")
         with big.world.runtime.db.transaction(org_id=big.org.id) as session:
             session.execute(text(f"SET LOCAL plan_cache_mode = {mode}"))
             session.execute(TENANT, {"org": session.scalar(SMALL)})
             for _ in range(7):
-                session.execute(statement, {"words": words})
+                session.execute(text(statement), {"words": words})
             session.execute(TENANT, {"org": str(big.org.id)})
             before = session.execute(READ, {"table": f"{thing}_documents"}).one()
-            found: int = session.execute(statement, {"words": words}).scalar_one()
+            found: int = session.execute(text(statement), {"words": words}).scalar_one()
             after = session.execute(READ, {"table": f"{thing}_documents"}).one()
         assert after.scans == before.scans, (thing, words, mode)
         return found, after.fetched - before.fetched
