@@ -7,7 +7,7 @@ and an index on ``(…, sort, id)`` serves it.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, cast
 from urllib.parse import urlencode
@@ -91,6 +91,9 @@ def date_sort(column: SQLColumnExpression[date | None]) -> Sort:
     )
 
 
+Order = tuple[ColumnElement[Any], tuple[ColumnElement[Any], ...]]
+
+
 @dataclass(frozen=True)
 class Sorts:
     """What a list may be sorted by: name in the contract → expression, and the id column."""
@@ -98,11 +101,22 @@ class Sorts:
     by: Mapping[str, Sort]
     identity: SQLColumnExpression[UUID]
     default: str
+    _orders: dict[str, Order] = field(default_factory=dict, init=False, compare=False)
 
     def chosen(self, name: str | None) -> tuple[str, Sort, bool]:
         """(name with sign, sort, descending) for the ``sort`` parameter."""
         name = name or self.default
         return name, self.by[name.removeprefix("-")], name.startswith("-")
+
+    def order(self, name: str) -> Order:
+        """The column that a cursor keeps, and the order, for a name with its sign; made once."""
+        if name not in self._orders:
+            _, sort, descending = self.chosen(name)
+            kept = sort.expression if sort.kept is None else sort.kept
+            keys = sort.keys(self.identity)
+            order = tuple(key.desc() if descending else key.asc() for key in keys)
+            self._orders[name] = kept.label("_sort"), order
+        return self._orders[name]
 
 
 @dataclass
@@ -123,8 +137,9 @@ class Page:
         return Reply(body, headers={"Link": link} if link else {})
 
 
-def paginate(ctx: Context, statement: Rows, sorts: Sorts) -> Page:
-    """Runs one page of a list: by ``cursor`` (default) or by ``page``.
+def paginate(ctx: Context, statement: Rows, sorts: Sorts, **values: Any) -> Page:
+    """Runs one page of a list: by ``cursor`` (default) or by ``page``. ``values`` are those of the
+    places in the statement.
 
     Query parameters read: ``limit``, ``sort``, ``cursor``, ``page``. 400 when both of the last
     two are given or the cursor is not one of ours for this very query.
@@ -133,15 +148,13 @@ def paginate(ctx: Context, statement: Rows, sorts: Sorts) -> Page:
         if ctx.query.get("cursor") is not None:
             violation = Violation("exclusive", _("excludes page"), parameter="cursor")
             raise RequestInvalid(_("Use either page or cursor."), errors=[violation])
-        return _numbered(ctx, statement, sorts)
-    return _keyset(ctx, statement, sorts)
+        return _numbered(ctx, statement, sorts, values)
+    return _keyset(ctx, statement, sorts, values)
 
 
-def _ordered(statement: Rows, sorts: Sorts, sort: Sort, descending: bool) -> Rows:
-    kept = sort.expression if sort.kept is None else sort.kept
-    return statement.add_columns(kept.label("_sort")).order_by(
-        *(key.desc() if descending else key.asc() for key in sort.keys(sorts.identity))
-    )
+def _ordered(statement: Rows, sorts: Sorts, name: str) -> Rows:
+    kept, order = sorts.order(name)
+    return statement.add_columns(kept).order_by(*order)
 
 
 def _behind(sorts: Sorts, sort: Sort, descending: bool, here: tuple[Any, UUID]) -> Any:
@@ -153,15 +166,15 @@ def _behind(sorts: Sorts, sort: Sort, descending: bool, here: tuple[Any, UUID]) 
     return row < last if descending else row > last
 
 
-def _keyset(ctx: Context, statement: Rows, sorts: Sorts) -> Page:
+def _keyset(ctx: Context, statement: Rows, sorts: Sorts, values: Mapping[str, Any]) -> Page:
     limit: int = ctx.query["limit"]
     name, sort, descending = sorts.chosen(ctx.query.get("sort"))
     scope = _fingerprint(ctx, name)
-    ordered = _ordered(statement, sorts, sort, descending)
+    ordered = _ordered(statement, sorts, name)
     if ctx.query.get("cursor") is not None:
         here = _decode_cursor(ctx, ctx.query["cursor"], scope, sort)
         ordered = ordered.where(_behind(sorts, sort, descending, here))
-    rows = ctx.read(ordered.limit(limit + 1)).all()
+    rows = ctx.read(ordered.limit(limit + 1), **values).all()
     next_cursor = None
     if len(rows) > limit:
         rows = rows[:limit]
@@ -170,15 +183,16 @@ def _keyset(ctx: Context, statement: Rows, sorts: Sorts) -> Page:
     return Page(rows, {"next_cursor": next_cursor, "limit": limit}, links)
 
 
-def _numbered(ctx: Context, statement: Rows, sorts: Sorts) -> Page:
+def _numbered(ctx: Context, statement: Rows, sorts: Sorts, values: Mapping[str, Any]) -> Page:
     limit, page = ctx.query["limit"], ctx.query["page"]
-    _, sort, descending = sorts.chosen(ctx.query.get("sort"))
-    total = ctx.read(select(func.count()).select_from(statement.subquery())).scalar_one()
+    name, _, _ = sorts.chosen(ctx.query.get("sort"))
+    counting = select(func.count()).select_from(statement.subquery())
+    total = ctx.read(counting, **values).scalar_one()
     offset = (page - 1) * limit
     rows: Sequence[Row[*tuple[Any, ...]]] = []
     if offset < total:
-        ordered = _ordered(statement, sorts, sort, descending)
-        rows = ctx.read(ordered.limit(limit).offset(offset)).all()
+        ordered = _ordered(statement, sorts, name)
+        rows = ctx.read(ordered.limit(limit).offset(offset), **values).all()
     envelope = {"next_cursor": None, "limit": limit, "page": page, "total": total}
     return Page(rows, envelope, _page_links(page, total, limit))
 

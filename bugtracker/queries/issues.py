@@ -61,6 +61,12 @@ SORTS = Sorts(
 # Made once: to put a statement together takes longer than to run it.
 ALL = select(*COLUMNS).join(Project, in_same_project())
 ONE = OfIssue(ALL)
+HERE = ALL.where(Issue.org_id == given(Issue.org_id))
+IN_PROJECT = HERE.where(Issue.project_id == given(Issue.project_id))
+IS_ONE_OF = {
+    "status": (Issue.status, Issue.status == given(Issue.status)),
+    "priority": (Issue.priority, Issue.priority == given(Issue.priority)),
+}
 BY_IDS = ALL.where(
     Issue.org_id == given(Issue.org_id), Issue.id == any_(bindparam("ids", type_=ARRAY(ID)))
 )
@@ -79,9 +85,8 @@ def page(ctx: Context, project_id: UUID | None = None) -> Page:
     """
     conditions = [*_conditions(ctx), *filtered(ctx, FIELDS)]
     if ctx.query["search"] is None:
-        of_project = [] if project_id is None else [Issue.project_id == project_id]
-        here = Issue.org_id == ctx.org_id
-        return paginate(ctx, ALL.where(here, *of_project, *conditions), SORTS)
+        statement = HERE if project_id is None else IN_PROJECT
+        return paginate(ctx, statement.where(*conditions), SORTS, **_values(ctx, project_id))
     if conditions or ctx.query["sort"] is not None:
         return _search(ctx, project_id, conditions)
     return _best_of_search(ctx, project_id)
@@ -91,12 +96,13 @@ def _search(ctx: Context, project_id: UUID | None, conditions: list[Any]) -> Pag
     # The function looks into this project only. Said here too, PostgreSQL would expect few issues
     # in it and read them all, instead of the hits.
     hits = _hits(ctx, project_id)
-    statement = ALL.where(Issue.org_id == ctx.org_id, *conditions)
+    statement = HERE.where(*conditions)
     by_relevance = {**SORTS.by, **_relevance(hits).by}
     return paginate(
         ctx,
         statement.join(hits, hits.c.issue_id == Issue.id),
         Sorts(by_relevance, SORTS.identity, "-relevance"),
+        **_values(ctx),
     )
 
 
@@ -123,16 +129,21 @@ def _relevance(hits: TableValuedAlias) -> Sorts:
 def _conditions(ctx: Context) -> list[Any]:
     query = ctx.query
     conditions: list[Any] = []
-    for attribute, values in ((Issue.status, query["status"]), (Issue.priority, query["priority"])):
-        if values:
-            one_only = len(values) == 1
-            conditions.append(attribute == values[0] if one_only else attribute.in_(values))
+    for name, (attribute, is_given) in IS_ONE_OF.items():
+        if words := query[name]:
+            conditions.append(is_given if len(words) == 1 else attribute.in_(words))
     if (assignee := query["assignee"]) is not None:
         person = None if assignee == "none" else _person(ctx, assignee)
         conditions.append(Issue.assignee_id == person)
     if (reporter := query["reporter"]) is not None:
         conditions.append(Issue.reporter_id == _person(ctx, reporter))
     return conditions
+
+
+def _values(ctx: Context, project_id: UUID | None = None) -> dict[str, Any]:
+    """Those of the places in the statement, and maybe some that it has no place for."""
+    single = {name: ctx.query[name][0] for name in IS_ONE_OF if ctx.query[name]}
+    return {"org_id": ctx.org_id, "project_id": project_id, **single}
 
 
 def _person(ctx: Context, word: str) -> UUID:
