@@ -17,6 +17,7 @@ from bugtracker.runtime import Runtime
 from bugtracker.settings import Settings
 from tests.behind import change_account, employee
 from tests.conformance import Conformance
+from tests.jobs.running import eventually
 from tests.parallel import at_once
 from tests.registering import Newcomer, answer, newcomer, text_of
 from tests.serving import serve
@@ -59,6 +60,9 @@ class TestResendVerification:
     ) -> None:
         unverified = newcomer(person.http, settings).registered()
         known = employee(world, world.create_org(), person.http, settings)
+        # The headers tell of the nearest limit: let it be that of the address each time.
+        for _ in range(3):
+            person.http.get("/api/roles")
         answers = [answer(each.resend()) for each in (person, unverified, known)]
         assert answers[0][0] == 202
         assert answers[0] == answers[1] == answers[2]
@@ -94,7 +98,14 @@ class TestParallel:
         last = newcomer(person.http, runtime.settings).registered()
         last.mail()
         assert live_tokens(runtime, person) == 1
-        assert person.verify(person.token(len(person._mails()))).status_code == 200
+        # Jobs run side by side: the mail of the link that lives need not be the last one.
+        eventually(lambda: 200 in self._answers(person))
+        assert 200 not in self._answers(person)
+
+    def _answers(self, person: Newcomer) -> list[int]:
+        """What becomes of each link that was mailed."""
+        tokens = [person.token(number + 1) for number in range(len(person._mails()))]
+        return [person.verify(token).status_code for token in tokens]
 
     @pytest.fixture
     def quiet(

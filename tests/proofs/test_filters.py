@@ -1,6 +1,5 @@
 """A filter of the list of all issues costs about as much as none, with 20,000 issues."""
 
-import statistics
 import time
 
 import pytest
@@ -23,7 +22,7 @@ def proof_round() -> int:
 
 class TestFilter:
     def test_takes_about_as_long_as_none(self, big: Big, report: Report) -> None:
-        """The median time of a filtered list is at most 1.5 times the plain one's."""
+        """The least time of a filtered list is at most 1.5 times the plain one's."""
         filters = [
             "status==open;created_at>=-300d",
             f"assignee=={big.person}",
@@ -37,7 +36,8 @@ class TestFilter:
                 start = time.perf_counter()
                 assert big.org.member.get(PATH, params=query).status_code == 200
                 taken.append(time.perf_counter() - start)
-        plain, *filtered = (statistics.median(taken) for taken in seconds)
+        # Whatever else runs only adds to it.
+        plain, *filtered = (min(taken) for taken in seconds)
         ratios = [round(taken / plain, 2) for taken in filtered]
         report(rounds=SIZE.pairs, slowest_ratio=max(ratios))
         assert max(ratios) <= MOST
