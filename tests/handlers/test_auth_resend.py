@@ -60,9 +60,9 @@ class TestResendVerification:
     ) -> None:
         unverified = newcomer(person.http, settings).registered()
         known = employee(world, world.create_org(), person.http, settings)
-        # The headers tell of the nearest limit: let it be that of the address each time.
+        # The headers tell of the nearest limit: let it be that of the client's address each time.
         for _ in range(3):
-            person.http.get("/api/roles")
+            newcomer(person.http, settings).resend()
         answers = [answer(each.resend()) for each in (person, unverified, known)]
         assert answers[0][0] == 202
         assert answers[0] == answers[1] == answers[2]
