@@ -13,13 +13,14 @@ Totals = dict[str, tuple[int, int]]
 def kept(runtime: Runtime, org_id: UUID) -> Totals:
     """Allowed and limited by operation; hours, which must be the sums of the minutes."""
     found = []
-    for table in (RequestHour, RequestMinute):
-        totals: Totals = {}
-        with runtime.db.transaction(org_id=org_id) as session:
+    # Of one moment: a server may write between one table and the other.
+    with runtime.db.snapshot(org_id=org_id) as session:
+        for table in (RequestHour, RequestMinute):
+            totals: Totals = {}
             for row in session.scalars(select(table).where(table.org_id == org_id)):
                 allowed, limited = totals.get(row.operation, (0, 0))
                 totals[row.operation] = allowed + row.allowed, limited + row.limited
-        found.append(totals)
+            found.append(totals)
     hours, minutes = found
     assert hours == minutes
     return hours

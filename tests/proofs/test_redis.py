@@ -79,7 +79,7 @@ class Traffic:
                 time.sleep(0.005)
             break_it()
             self._broken = True
-            self.allowed += 0.0 if SIZE.full else self.slowest
+            self.allowed += 0.0 if SIZE.full else MOST_SECONDS + self.slowest
             for each in done:
                 each.result()
 
