@@ -102,17 +102,19 @@ class Edge:
     async def _run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def sending(message: Message) -> None:
             # Before the server hears of it: it would not wait for what is done behind.
-            if self._counter is not None and message["type"] == "lifespan.shutdown.complete":
-                await self._counter.stop()
+            if message["type"] == "lifespan.shutdown.complete":
+                await self._stop()
             await send(message)
 
         if self._counter is not None:
             self._counter.start()
-        try:
-            await self._app(scope, receive, sending)
-        finally:
-            if self._shared is not None:
-                await self._shared.close()
+        await self._app(scope, receive, sending)
+
+    async def _stop(self) -> None:
+        if self._counter is not None:
+            await self._counter.stop()
+        if self._shared is not None:
+            await self._shared.close()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
