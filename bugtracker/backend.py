@@ -38,6 +38,7 @@ class FlaskBackend(SpecMiddleware):
             )
             for operation in contract.operations.values()
         }
+        self._contract = contract
         self._limited: set[str] = set()
         self.flask = self._flask_app(contract, runtime)
 
@@ -51,8 +52,9 @@ class FlaskBackend(SpecMiddleware):
             await self._answer(scope, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
-        """Nothing to start, and nothing to stop."""
+        """Nothing to start, and nothing to stop. By now all layers are made of the contract."""
         await receive()
+        self._contract.forget()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await send({"type": "lifespan.shutdown.complete"})

@@ -38,7 +38,7 @@ def check_if_match(
     ``of_account``: it is the caller's own account, whose changes are events outside organisations.
     """
     header = ctx.headers.get("if-match")
-    if header is None and "428" in ctx.operation.raw["responses"]:
+    if header is None and ctx.operation.version_required:
         violation = Violation("required", _("is required"), parameter="If-Match")
         raise PreconditionRequired(
             _("Send the ETag of your copy as If-Match, or * for any version."), errors=[violation]

@@ -1,40 +1,21 @@
-"""Loads the hand-written contract once and bundles it into one document.
+"""What the program knows of the hand-written contract: its operations, and the document."""
 
-The files below ``openapi/`` refer to each other by relative file references. Bundling turns every
-reference to a component that the root names into ``#/components/…``, so that client generators
-see the names, and inlines path items. Everything else reads the resulting :class:`Contract`.
-"""
-
-import copy
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import orjson
-import yaml
 
-from bugtracker import __version__
-from bugtracker.problems import PROBLEM_MEDIA_TYPE
-from bugtracker.samples import add_samples
+from bugtracker.bundled import Bundle, bundled
+from bugtracker.bundling import Json as Json
+from bugtracker.bundling import as_yaml, at
 from bugtracker.settings import PROJECT_ROOT
 
 ROOT_FILE = PROJECT_ROOT / "openapi" / "bugtracker.yaml"
 METHODS = ("get", "put", "post", "delete", "patch")
-
-Json = Any
-
-
-class _Loader(yaml.CSafeLoader):
-    """YAML as JSON sees it: dates stay strings."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:timestamp"]
-    for first, rules in yaml.CSafeLoader.yaml_implicit_resolvers.items()
-}
 
 
 @dataclass(frozen=True)
@@ -59,45 +40,57 @@ class Operation:
     """``x-permission``: None exactly for public operations."""
     rate_limit: str | None
     """``x-rate-limit``: the name of a limit of its own."""
-    parameters: tuple[Parameter, ...]
-    body: Json | None
-    """Schema of the JSON body, None where there is none."""
     body_required: bool
     media_types: tuple[str, ...]
-    raw: Json
-    """The operation as it stands in the bundled document."""
+    version_required: bool
+    """Whether changes have to say which version they change: 428 is documented."""
+    contract: "Contract" = field(repr=False, compare=False)
+
+    @property
+    def raw(self) -> Json:
+        """The operation as it stands in the bundled document."""
+        return self.contract.document["paths"][self.path][self.method]
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Its parameters, in the contract's order."""
+        return tuple(_parameter(self.contract, node) for node in self.raw.get("parameters", ()))
+
+    @property
+    def body(self) -> Json | None:
+        """Schema of the JSON body, None where there is none."""
+        return next((media["schema"] for media in _content(self.raw).values()), None)
 
 
 class Contract:
     """The bundled document and the operations in it."""
 
-    def __init__(self, document: Json) -> None:
+    def __init__(self, bundle: Bundle) -> None:
         """ValueError for an operation that is not as the rest of the program relies on."""
-        self.document = document
+        self.json_bytes, self.yaml_bytes = bundle.json, bundle.yaml
+        """The document as served at ``/openapi.json`` and ``/openapi.yaml``."""
+        self._document: Json | None = None
         self.operations: dict[str, Operation] = {}
-        for operation in _operations(document):
+        for operation in _operations(self):
             if operation.id in self.operations:
                 raise ValueError(f"two operations are called {operation.id}")
             self.operations[operation.id] = operation
 
-    @cached_property
-    def json_bytes(self) -> bytes:
-        """The document as served at ``/openapi.json``."""
-        return orjson.dumps(self.document)
+    @classmethod
+    def of(cls, document: Json) -> "Contract":
+        """The contract of a document that is bundled already."""
+        return cls(Bundle(orjson.dumps(document), as_yaml(document)))
 
-    @cached_property
-    def yaml_bytes(self) -> bytes:
-        """The document as served at ``/openapi.yaml``."""
-        # The dumper in C, a fifth as long: with the one in Python it was a quarter of our start-up.
-        written: bytes = yaml.dump(
-            self.document,
-            Dumper=yaml.CSafeDumper,
-            sort_keys=False,
-            allow_unicode=True,
-            width=100,
-            encoding="utf-8",
-        )
-        return written
+    @property
+    def document(self) -> Json:
+        """The whole of it, read when it is needed."""
+        if self._document is None:
+            self._document = orjson.loads(self.json_bytes)
+        return self._document
+
+    def forget(self) -> None:
+        """Gives back the memory of the document: when all is made of it, nobody asks for it."""
+        self._document = None
 
     @cached_property
     def etag(self) -> str:
@@ -113,33 +106,40 @@ class Contract:
         return {path: frozenset(methods) for path, methods in found.items()}
 
     def for_connexion(self) -> Json:
-        """A copy without error responses and other media types.
+        """What Connexion needs in order to route requests and to find out who is asking.
 
-        Connexion refuses handlers' plain results where an operation documents several media
-        types, and it has no use for the errors: ours are made elsewhere.
+        It copies the document for each of its layers and puts a schema wherever one is referred to.
+        Bodies, answers and most parameters are checked and made by layers of ours, which read the
+        whole one; what is not in it takes neither memory nor time.
         """
-        document = copy.deepcopy(self.document)
         # Its router tries one path after the other: those that are asked for most come first.
-        busy = {path: document["paths"].pop(path) for path in BUSY_PATHS}
-        document["paths"] = {**busy, **document["paths"]}
-        for response in document["components"]["responses"].values():
-            for media_type in list(response.get("content", ()))[1:]:
-                del response["content"][media_type]
-        for item in document["paths"].values():
-            for method in METHODS:
-                if method in item:
-                    responses = item[method]["responses"]
-                    item[method]["responses"] = {
-                        status: response
-                        for status, response in responses.items()
-                        if status.startswith("2")
-                    } or {"default": {"description": "see the contract"}}
-        return document
+        paths: Json = {path: {} for path in BUSY_PATHS}
+        for operation in self.operations.values():
+            routed = self._for_routing(operation)
+            paths.setdefault(operation.path, {})[operation.method] = routed
+        schemes = self.document["components"]["securitySchemes"]
+        kept = {name: self.document[name] for name in ("openapi", "info", "security")}
+        return {**kept, "paths": paths, "components": {"securitySchemes": schemes}}
+
+    def _for_routing(self, operation: Operation) -> Json:
+        in_path = [
+            {"name": each.name, "in": "path", "required": True, "schema": self.resolve(each.schema)}
+            for each in operation.parameters
+            if each.location == "path"
+        ]
+        security = {k: v for k, v in operation.raw.items() if k == "security"}
+        responses = {"default": {"description": "see the contract"}}
+        return {
+            "operationId": operation.id,
+            "parameters": in_path,
+            "responses": responses,
+            **security,
+        }
 
     def resolve(self, node: Json) -> Json:
         """The node itself, or what its ``$ref`` points to."""
         while isinstance(node, dict) and "$ref" in node:
-            node = _at(self.document, node["$ref"].removeprefix("#"))
+            node = at(self.document, node["$ref"].removeprefix("#"))
         return node
 
 
@@ -157,121 +157,24 @@ BUSY_PATHS = (
 
 @cache
 def load_contract(root: Path = ROOT_FILE) -> Contract:
-    """Reads and bundles the contract below ``root``.
+    """The contract below ``root``, bundled before or now.
 
     ValueError for a reference that leads nowhere or to something the root does not name.
     """
-    return Contract(_Bundler(root).bundle())
+    return Contract(bundled(root))
 
 
-@cache
-def _beside(file: Path, name: str) -> Path:
-    """Some files are named thousands of times, and each step of a path costs a system call."""
-    return (file.parent / name).resolve()
-
-
-class _Bundler:
-    def __init__(self, root: Path) -> None:
-        self._root = root.resolve()
-        self._files: dict[Path, Json] = {}
-        self._names: dict[tuple[Path, str], str] = {}
-
-    def bundle(self) -> Json:
-        document = copy.deepcopy(self._file(self._root))
-        document["info"]["version"] = __version__
-        index = document.get("components", {})
-        for kind, entries in index.items():
-            for name, node in entries.items():
-                if "$ref" in node:
-                    self._names[self._target(self._root, node["$ref"])] = (
-                        f"#/components/{kind}/{name}"
-                    )
-        document["components"] = {
-            kind: {name: self._definition(node) for name, node in entries.items()}
-            for kind, entries in index.items()
-        }
-        for name, schema in document["components"].get("schemas", {}).items():
-            document["components"]["schemas"][name] = _sparse(document, schema)
-        for response in document["components"].get("responses", {}).values():
-            _in_a_language(response)
-        document["paths"] = {
-            path: self._definition(node) for path, node in document["paths"].items()
-        }
-        add_samples(document, self._root.parent / "samples")
-        return document
-
-    def _definition(self, node: Json) -> Json:
-        """An entry of the root's index, with its own reference followed."""
-        if set(node) != {"$ref"}:
-            return self._rewrite(node, self._root)
-        file, pointer = self._target(self._root, node["$ref"])
-        try:
-            return self._rewrite(_at(self._file(file), pointer), file)
-        except (KeyError, FileNotFoundError) as error:
-            raise ValueError(f"{self._root.name}: {node['$ref']} leads nowhere") from error
-
-    def _rewrite(self, node: Json, file: Path) -> Json:
-        if isinstance(node, list):
-            return [self._rewrite(item, file) for item in node]
-        if not isinstance(node, dict):
-            return node
-        reference = node.get("$ref")
-        if isinstance(reference, str):
-            return {"$ref": self._named(file, reference)}
-        return {key: self._rewrite(value, file) for key, value in node.items()}
-
-    def _named(self, file: Path, reference: str) -> str:
-        if file == self._root and reference.startswith("#/components/"):
-            return reference
-        target = self._target(file, reference)
-        if target not in self._names:
-            raise ValueError(f"{file.name}: {reference} is not a component that the root names")
-        return self._names[target]
-
-    def _target(self, file: Path, reference: str) -> tuple[Path, str]:
-        name, _, pointer = reference.partition("#")
-        return _beside(file, name) if name else file, pointer
-
-    def _file(self, path: Path) -> Json:
-        if path not in self._files:
-            self._files[path] = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  # nosec
-        return self._files[path]
-
-
-def _sparse(document: Json, schema: Json) -> Json:
-    """The schema itself, or with ``x-fields-of`` another one of which only the id is required."""
-    if "x-fields-of" not in schema:
-        return schema
-    whole = copy.deepcopy(_at(document, schema["x-fields-of"]["$ref"].removeprefix("#")))
-    return {**whole, "description": schema["description"], "required": ["id"]}
-
-
-def _in_a_language(response: Json) -> None:
-    """Every problem has the header that says which language it is in."""
-    if PROBLEM_MEDIA_TYPE in response.get("content", {}):
-        header = {"$ref": "#/components/headers/ContentLanguage"}
-        response["headers"] = {**response.get("headers", {}), "Content-Language": header}
-
-
-def _at(node: Json, pointer: str) -> Json:
-    for part in pointer.strip("/").split("/"):
-        node = node[part.replace("~1", "/").replace("~0", "~")]
-    return node
-
-
-def _operations(document: Json) -> Iterator[Operation]:
-    for path, item in document["paths"].items():
+def _operations(contract: Contract) -> Iterator[Operation]:
+    for path, item in contract.document["paths"].items():
         # Connexion would check them once per middleware.
         if "parameters" in item:
             raise ValueError(f"{path}: declare parameters in each operation")
         for method in METHODS:
             if method in item:
-                yield _operation(document, path, method, item[method])
+                yield _operation(contract, path, method, item[method])
 
 
-def _operation(document: Json, path: str, method: str, raw: Json) -> Operation:
-    content = raw.get("requestBody", {}).get("content", {})
-    bodies = [media["schema"] for media in content.values()]
+def _operation(contract: Contract, path: str, method: str, raw: Json) -> Operation:
     if raw.get("x-public") is not True and "x-permission" not in raw:
         raise ValueError(f"{raw['operationId']} has neither x-permission nor x-public")
     if not raw.get("tags"):
@@ -283,14 +186,18 @@ def _operation(document: Json, path: str, method: str, raw: Json) -> Operation:
         tags=tuple(raw.get("tags", ())),
         permission=raw.get("x-permission"),
         rate_limit=raw.get("x-rate-limit"),
-        parameters=tuple(_parameter(document, node) for node in raw.get("parameters", ())),
-        body=bodies[0] if bodies else None,
         body_required=raw.get("requestBody", {}).get("required", False),
-        media_types=tuple(content),
-        raw=raw,
+        media_types=tuple(_content(raw)),
+        version_required="428" in raw["responses"],
+        contract=contract,
     )
 
 
-def _parameter(document: Json, node: Json) -> Parameter:
-    node = _at(document, node["$ref"].removeprefix("#")) if "$ref" in node else node
+def _content(raw: Json) -> Json:
+    """The forms of an operation's body, by media type."""
+    return raw.get("requestBody", {}).get("content", {})
+
+
+def _parameter(contract: Contract, node: Json) -> Parameter:
+    node = contract.resolve(node)
     return Parameter(node["name"], node["in"], node.get("required", False), node["schema"])

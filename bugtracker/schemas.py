@@ -5,6 +5,7 @@ Compiling all components with every schema would cost seconds and hundreds of me
 
 from collections.abc import Iterator
 
+import orjson
 from jsonschema_rs import Draft202012Validator
 
 from bugtracker.contract import Contract, Json
@@ -32,9 +33,18 @@ class Schemas:
             name: to_2020_12(schema)
             for name, schema in contract.document["components"]["schemas"].items()
         }
+        self._compiled: dict[bytes, Draft202012Validator] = {}
 
     def compile(self, schema: Json) -> Draft202012Validator:
-        """A validator of an OpenAPI 3.0 schema; formats are checked, too."""
+        """A validator of an OpenAPI 3.0 schema; formats are checked, too.
+
+        Many operations take the same parameters: what is alike is compiled once."""
+        written = orjson.dumps(schema)
+        if written not in self._compiled:
+            self._compiled[written] = self._compile(schema)
+        return self._compiled[written]
+
+    def _compile(self, schema: Json) -> Draft202012Validator:
         converted = to_2020_12(schema)
         components = {"schemas": self._reachable(converted)}
         return Draft202012Validator({**converted, "components": components}, validate_formats=True)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from bugtracker import __version__
+from bugtracker.cli.lean import lean_imports
 from bugtracker.cli.names import environment_variable
 from bugtracker.embedded import EmbeddedPostgresError
 from bugtracker.tracebacks import full_text, message_of
@@ -49,7 +50,8 @@ class _Commands(click.Group):
         # Modules are no garbage: looking for some among them takes a sixth of the imports' time.
         gc.disable()
         try:
-            command: click.Command = getattr(import_module(f"bugtracker.cli.{module}"), name)
+            with lean_imports():
+                command: click.Command = getattr(import_module(f"bugtracker.cli.{module}"), name)
             gc.freeze()
         finally:
             gc.enable()

@@ -30,7 +30,7 @@ _Headers = list[tuple[bytes, bytes]]
 
 
 class Pages:
-    """ASGI middleware that answers GET on the pages' paths from memory.
+    """ASGI middleware that answers GET on the pages' paths.
 
     It takes the settings as every layer does, and needs none of them so far.
     """
@@ -76,7 +76,7 @@ async def _send_asset(asset: Asset, scope: Scope, send: Send) -> None:
         await _answer(send, 304, headers)
     else:
         headers.append((b"content-type", asset.media_type.encode()))
-        await _answer(send, 200, headers, asset.body)
+        await _answer(send, 200, headers, asset.body[:])
 
 
 def _if_none_match(scope: Scope) -> str | None:

@@ -15,7 +15,6 @@ from bugtracker.errors import Violation
 from bugtracker.messages import Message, _, one_of
 from bugtracker.rsql.fields import LISTS, NULL, OPERATORS, Field, Fields, Scope, bound
 from bugtracker.rsql.kinds import Text
-from bugtracker.rsql.parser import parse
 from bugtracker.rsql.tree import And, Comparison, Node, Or, Value
 from bugtracker.rsql.wording import found, invalid, violation
 
@@ -38,6 +37,9 @@ def filtered(ctx: Context, fields: Fields) -> list[ColumnElement[bool]]:
 
 def compile_filter(text: str, fields: Fields, scope: Scope) -> ColumnElement[bool]:
     """The condition that a filter stands for. FilterInvalid with all that is wrong with it."""
+    # Lark and the tables of the grammar, 3 MB, are for servers that are asked to filter.
+    from bugtracker.rsql.parser import parse
+
     compiler = _Compiler(fields, scope)
     condition = compiler.node(parse(text))
     if compiler.violations:
