@@ -37,6 +37,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(AnswersPlugin(documented))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes a minute and more comes first, while others have something to do beside it."""
+    items.sort(key=lambda item: item.path.name != "test_schemathesis.py")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop() -> None:
     """Modules and thousands of tests stay to the end: looking through them again and again for
