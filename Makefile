@@ -10,6 +10,9 @@ COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-has
 BIN := .venv/bin
 # The tests wait for browsers, commands and time limits: one process more than there are cores.
 WORKERS = $(shell $(BIN)/python -c "import os; print((os.cpu_count() or 1) + 1)")
+# Each takes a stretch of the tests, and who is done takes half of what another one has left: what
+# the tests of a module share is made by few of them, and nobody is idle at the end.
+PARALLEL = -n $(WORKERS) --dist worksteal
 
 # An environment whose interpreter has gone (moved, upgraded) is made anew.
 BROKEN := $(if $(realpath $(BIN)/python),,always)
@@ -29,10 +32,10 @@ run: .venv/.base ## Start everything on 127.0.0.1:8000 (BUGTRACKER_PORT changes 
 	@exec $(BIN)/bugtracker serve
 
 test: lint ## Run the linters, the type checker and all tests (ARGS="-k login" narrows)
-	@exec $(BIN)/pytest -n $(WORKERS) $(ARGS)
+	@exec $(BIN)/pytest $(PARALLEL) $(ARGS)
 
 coverage: .venv/.dev ## Run all tests and measure what they cover (twice as slow)
-	@exec $(BIN)/pytest -n $(WORKERS) --cov --cov-report=term --cov-fail-under=95
+	@exec $(BIN)/pytest $(PARALLEL) --cov --cov-report=term --cov-fail-under=95
 
 proofs: .venv/.dev ## Run the proofs in full: races, a broken Redis, timing, secrets (minutes)
 	@TEST_PROOFS=full exec $(BIN)/pytest --timeout 0 tests/proofs tests/test_ratelimit_redis.py $(ARGS)
@@ -45,11 +48,11 @@ SEEDS ?= $(shell shuf -i 1-999999999 -n $(ROUNDS))
 fuzz: .venv/.dev ## Fuzz the API for long with ten random seeds (EXAMPLES=20 an operation; ROUNDS=1; SEEDS="1 2")
 	@export SCHEMATHESIS_MAX_EXAMPLES=$(or $(EXAMPLES),20); for seed in $(SEEDS); do \
 		echo "fuzz: seed $$seed, $$SCHEMATHESIS_MAX_EXAMPLES examples an operation"; \
-		SCHEMATHESIS_SEED=$$seed $(BIN)/pytest -n $(WORKERS) --timeout 0 tests/test_schemathesis.py || exit; \
+		SCHEMATHESIS_SEED=$$seed $(BIN)/pytest $(PARALLEL) --timeout 0 tests/test_schemathesis.py || exit; \
 	done
 
 fuzz-filters: .venv/.dev ## Give the filter language random inputs (EXAMPLES=20000)
-	@FILTER_EXAMPLES=$(or $(EXAMPLES),20000) exec $(BIN)/pytest -n $(WORKERS) --timeout 0 \
+	@FILTER_EXAMPLES=$(or $(EXAMPLES),20000) exec $(BIN)/pytest $(PARALLEL) --timeout 0 \
 		tests/rsql/test_properties.py
 
 lint: .venv/.dev ## Run the linters and the type checker only

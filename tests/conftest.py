@@ -1,6 +1,7 @@
 """One PostgreSQL for all test processes, one migrated database and one real server for each."""
 
 import fcntl
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -34,6 +35,20 @@ TEMPLATE = "bugtracker_template"
 def pytest_configure(config: pytest.Config) -> None:
     """Every documented answer has to be given in some test."""
     config.pluginmanager.register(AnswersPlugin(documented))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes a minute and more comes first, while others have something to do beside it."""
+    items.sort(key=lambda item: item.path.name != "test_schemathesis.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """Modules and thousands of tests stay to the end: looking through them again and again for
+    garbage would be a twentieth of all time."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 # A refusal whose text nobody can translate answers 500, and the log says which text.
@@ -102,7 +117,11 @@ def own_database(cluster: Cluster, shared_directory: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def other_world(
-    cluster: Cluster, shared_directory: Path, settings: Settings, contract: Contract
+    cluster: Cluster,
+    shared_directory: Path,
+    settings: Settings,
+    contract: Contract,
+    conformance: Conformance,
 ) -> Callable[..., AbstractContextManager[World]]:
     """Makes worlds with a server and a database of their own, with these settings changed."""
 
@@ -113,7 +132,7 @@ def other_world(
             urls |= {"owner_database_url": SecretStr(cluster.owner_url(name))}
             runtime = create_runtime(settings.model_copy(update={**urls, **changes}))
             with serve(create_app(runtime, contract)) as running:
-                world = World(runtime, running.url, Conformance(contract))
+                world = World(runtime, running.url, conformance)
                 yield world
                 world.close()
             runtime.db.close()
@@ -165,6 +184,12 @@ def contract() -> Contract:
 
 
 @pytest.fixture(scope="session")
+def conformance(contract: Contract) -> Conformance:
+    """What holds answers to the contract, whichever server they are of."""
+    return Conformance(contract)
+
+
+@pytest.fixture(scope="session")
 def server(runtime: Runtime, contract: Contract) -> Iterator[Server]:
     """The application behind a real socket."""
     with serve(create_app(runtime, contract)) as running:
@@ -172,9 +197,9 @@ def server(runtime: Runtime, contract: Contract) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def world(runtime: Runtime, server: Server, contract: Contract) -> Iterator[World]:
+def world(runtime: Runtime, server: Server, conformance: Conformance) -> Iterator[World]:
     """Organisations and callers, made on demand; every answer is held to the contract."""
-    world = World(runtime, server.url, Conformance(contract))
+    world = World(runtime, server.url, conformance)
     yield world
     world.close()
 

@@ -59,7 +59,9 @@ def limited(runtime: Runtime, *, redis_url: str | None = None, **limits: str) ->
     changed = Runtime(**{**vars(runtime), "settings": settings})
     with (
         serve(create_app(changed)) as server,
-        httpx.Client(base_url=server.url, limits=httpx.Limits(max_connections=60)) as client,
+        httpx.Client(
+            base_url=server.url, verify=False, limits=httpx.Limits(max_connections=60)
+        ) as client,
     ):
         yield Clients(client)
 

@@ -51,7 +51,7 @@ def _wait_until_ready(process: subprocess.Popen[str], port: str) -> None:
     deadline = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            if httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200:
+            if httpx.get(f"http://127.0.0.1:{port}/readyz", verify=False).status_code == 200:
                 return
         except httpx.TransportError:
             time.sleep(0.1)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from itertools import count
+from ssl import PROTOCOL_TLS_CLIENT, SSLContext
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,15 +12,20 @@ from sqlalchemy import select, update
 from bugtracker.clock import utc_now
 from bugtracker.ids import new_id
 from bugtracker.importing.bulk import insert_rows
-from bugtracker.models import Account, Event, Issue, Member, Session
+from bugtracker.models import Account, Event, Issue, Member
 from bugtracker.models.organisation import Role
 from bugtracker.runtime import Runtime
 from bugtracker.security.tokens import AccessClaims, issue_access_token
-from bugtracker.services import accounts, organisations
+from bugtracker.services import organisations
 from bugtracker.services.events import Origin
+from tests import people
 from tests.conformance import Conformance
+from tests.people import Person
 
 PASSWORD = "Tide-Table-1843"
+
+NO_TLS = SSLContext(PROTOCOL_TLS_CLIENT)
+"""For clients: without the certificates of all authorities, which take 25 ms to read."""
 
 Json = dict[str, Any]
 
@@ -169,8 +175,9 @@ class World:
             base_url=self.url,
             headers=headers,
             timeout=30,
-            # There is no TLS here, and reading the certificates of all authorities takes 25 ms.
-            verify=False,
+            # A context of each client's own, and a look at the proxies, take as long as a request.
+            verify=NO_TLS,
+            trust_env=False,
             event_hooks={"response": [self.conformance]},
         )
         self._clients.append(client)
@@ -185,16 +192,13 @@ class World:
 
     def create_account(self) -> tuple[UUID, str]:
         """A verified account without organisation: its id and username."""
-        username = f"user{next(self._numbers)}-{uuid4().hex[:8]}"
-        with self.runtime.db.transaction() as session:
-            account_id = accounts.create_account(
-                session,
-                email=f"{username}@example.com",
-                username=username,
-                password_hash=self._password_hash,
-                by=Origin(utc_now(), None),
-            )
-        return account_id, username
+        person = self._new_person()
+        with self.runtime.db.transaction(account_id=person.id) as session:
+            people.add_account(session, person, self._password_hash, utc_now())
+        return person.id, person.username
+
+    def _new_person(self) -> Person:
+        return Person(new_id(), f"user{next(self._numbers)}-{uuid4().hex[:8]}")
 
     def join(self, account_id: UUID, org_id: UUID, role: Role) -> None:
         """Gives an account a role in an organisation."""
@@ -204,28 +208,29 @@ class World:
 
     def create_caller(self, org: Org, role: Role) -> Caller:
         """A new person with a role and a session."""
-        account_id, username = self.create_account()
-        self.join(account_id, org.id, role)
-        session_id, token = self.open_session(account_id, org.id)
-        client = self.client(Authorization=f"Bearer {token}")
-        return Caller(account_id, username, f"{username}@example.com", role, session_id, client)
+        person, now = self._new_person(), utc_now()
+        with self.runtime.db.transaction(org_id=org.id, account_id=person.id) as session:
+            people.add_account(session, person, self._password_hash, now)
+            people.add_member(session, person, org.id, role, now)
+            session_id = people.add_session(session, person.id, org.id, now)
+        return self._caller(person, role, session_id, org.id)
 
     def open_session(self, account_id: UUID, org_id: UUID | None) -> tuple[UUID, str]:
         """A live session and an access token of it."""
-        now, session_id = utc_now(), new_id()
         with self.runtime.db.transaction() as session:
-            session.add(
-                Session(
-                    id=session_id,
-                    account_id=account_id,
-                    org_id=org_id,
-                    created_at=now,
-                    last_used_at=now,
-                    expires_at=now.replace(year=now.year + 1),
-                )
-            )
+            session_id = people.add_session(session, account_id, org_id, utc_now())
+        return session_id, self._token(account_id, session_id, org_id)
+
+    def _token(self, account_id: UUID, session_id: UUID, org_id: UUID | None) -> str:
         claims = AccessClaims(account_id, session_id, org_id)
-        return session_id, issue_access_token(self.runtime.keys, self.runtime.settings, claims, now)
+        return issue_access_token(self.runtime.keys, self.runtime.settings, claims, utc_now())
+
+    def _caller(
+        self, person: Person, role: Role, session_id: UUID, org_id: UUID | None = None
+    ) -> Caller:
+        token = self._token(person.id, session_id, org_id)
+        client = self.client(Authorization=f"Bearer {token}")
+        return Caller(person.id, person.username, person.email, role, session_id, client)
 
     def with_key(self, made: Json) -> httpx.Client:
         """A program that uses a key."""
@@ -256,10 +261,11 @@ class World:
 
     def create_loner(self) -> Caller:
         """Somebody with a session and no organisation; the role stands for nothing."""
-        account_id, username = self.create_account()
-        session_id, token = self.open_session(account_id, None)
-        client = self.client(Authorization=f"Bearer {token}")
-        return Caller(account_id, username, f"{username}@example.com", "member", session_id, client)
+        person, now = self._new_person(), utc_now()
+        with self.runtime.db.transaction(account_id=person.id) as session:
+            people.add_account(session, person, self._password_hash, now)
+            session_id = people.add_session(session, person.id, None, now)
+        return self._caller(person, "member", session_id)
 
     def events(self, org: Org, resource: Json) -> list[Event]:
         """The events of one thing, oldest first."""
