@@ -25,8 +25,7 @@ LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
             || coalesce(' & ''p:' || p_project || '''', ''))::tsquery
 $$;
 COMMENT ON FUNCTION search_scope IS
-    'What the documents of the current organisation, and of a project if one is given, are marked '
-    'with: see issue_scope.';
+    'The marks that issue_scope gives to documents of the current organisation (and a project).';
 """
 
 BEFORE = """
@@ -90,7 +89,9 @@ COMMENT ON FUNCTION walk_NAME_documents IS
     'through. The first p_first documents are the first guess.';
 """
 
-# As in 0021. Ranked while they are found: to find those again that are the newest takes longer.
+# As in 0021. Ranked while they are found: to find those again that are the newest takes longer. A
+# project's mark does without its organisation's, which would double the time: the walk, which comes
+# first, has found documents of both.
 BY_INDEX = """
 CREATE FUNCTION NAME_documents_by_index(
     p_words tsquery, p_AMONG, p_most integer,
@@ -99,7 +100,7 @@ CREATE FUNCTION NAME_documents_by_index(
 )
 LANGUAGE sql STABLE SET search_path = public, pg_temp SET enable_seqscan = off AS $$
     WITH q AS MATERIALIZED (
-        SELECT p_words && search_scope(PROJECT) AS words,
+        SELECT p_words && MARK AS words,
                nullif(current_setting('app.org_id', true), '')::uuid AS org
     ), newest AS MATERIALIZED (
         SELECT id, rank FROM (
@@ -149,17 +150,16 @@ BEGIN
             SELECT * INTO ids, ranks FROM issue_documents_by_index(p_words, '{}', p_most, p_from);
         END IF;
     ELSE
-        SELECT * INTO ids, ranks
-        FROM walk_project_documents(p_words, p_project, p_most, p_from => p_from);
+        SELECT * INTO ids, ranks FROM walk_project_documents(
+            p_words, p_project, p_most, p_from => p_from);
         IF ids IS NULL THEN
-            SELECT * INTO ids, ranks
-            FROM project_documents_by_index(p_words, p_project, p_most, p_from);
+            SELECT * INTO ids, ranks FROM project_documents_by_index(
+                p_words, p_project, p_most, p_from);
         END IF;
     END IF;
 END $$;
 COMMENT ON FUNCTION newest_issue_hits IS
-    'The newest issues of a project, or of all of the current organisation, with these words, not '
-    'after p_from, and their relevance.';
+    'What is walked to, or else found by the index, in a project or the current organisation.';
 """
 
 # All of them (p_most is null): in no order, by the index, and only the ranked documents are read.
@@ -205,8 +205,7 @@ BEGIN
     GET DIAGNOSTICS missing = ROW_COUNT;
     missing := p_most - missing;
     IF missing > 0 AND cardinality(best.ids) = p_ranked THEN
-        behind := CASE p_rank WHEN 0 THEN least(p_id, best.ids[p_ranked])
-                  ELSE best.ids[p_ranked] END;
+        behind := least(CASE p_rank WHEN 0 THEN p_id END, best.ids[p_ranked]);
         RETURN QUERY
         SELECT older.id, 0, newest
         FROM newest_issue_hits(words, p_project, missing + 1, behind) found,
@@ -215,15 +214,13 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION find_issues IS
-    'Issues of a project, or of all of the current organisation, that match a web-search query: '
-    'the newest p_ranked with their relevance in millionths, best first, then all older ones with '
-    'none, newest first. Only p_most of them (all: null, in no order), those behind an issue with '
-    'this relevance and id, and none that are newer than p_newest, which the first page tells: so '
-    'what is ranked stays the same from page to page. About the role: see search_issues.';
+    'Issues of a project or the current organisation that match a web-search query: the newest '
+    'p_ranked with their relevance in millionths, best first, then older ones, newest first. Only '
+    'p_most of them (null: all, in no order), those behind this relevance and id, and none newer '
+    'than p_newest, which the first page tells. About the role: see search_issues.';
 """
 
-# Called by the version before. Since the index of projects is there, a project is compared so that
-# it serves no search for words.
+# Called by the version before. Compared so that the index of projects serves no search for words.
 SEARCH = """
 CREATE OR REPLACE FUNCTION search_issues(p_query text, p_project uuid)
 RETURNS TABLE (issue_id uuid, rank integer)
@@ -243,13 +240,13 @@ SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 $$;
 """
 
-# Searches of everything leave out archived projects, and an issue is found by its own words there.
+# Searches of everything leave out projects, and an issue is found by its own words there.
 ALL = {
     "AMONG": "without uuid[]",
     "IS_WANTED": "project_id <> ALL (p_without)",
     "IS_WALKED": "true",
     "IS_FOUND": "d.project_id <> ALL (p_without)",
-    "PROJECT": "NULL",
+    "MARK": "search_scope(NULL)",
     "WITHIN": "outside some projects",
 }
 ONE = {
@@ -257,7 +254,7 @@ ONE = {
     "IS_WANTED": "true",
     "IS_WALKED": "project_id = p_project",
     "IS_FOUND": "d.project_id IS NOT DISTINCT FROM p_project",
-    "PROJECT": "p_project",
+    "MARK": "format('''p:%s''', p_project)::tsquery",
     "WITHIN": "one project",
 }
 ASKED = "websearch_to_tsquery('english', p_query)"
