@@ -18,6 +18,7 @@ from sqlalchemy import (
     ColumnElement,
     Date,
     DateTime,
+    Integer,
     Row,
     SQLColumnExpression,
     bindparam,
@@ -42,6 +43,9 @@ MAX_PAGE = 10_000
 # What changes how many rows a page has and how they look, but neither which rows nor their order.
 SHOW_ONLY = ("cursor", "limit", "render", "fields", "include")
 
+MOST = bindparam("most", None, type_=Integer)
+"""The place of how many rows, from the first or the cursor on, are needed; null: all."""
+
 Serialise = Callable[[Row[*tuple[Any, ...]]], dict[str, Any]]
 
 
@@ -55,6 +59,8 @@ class Sort:
     """What a cursor keeps of a row, where that is not the expression itself."""
     unique: bool = False
     """No two rows of a list are equal in it, so its index needs no id behind it."""
+    behind: Callable[[Any, UUID], Mapping[str, Any]] | None = None
+    """Values for a statement that can begin behind a row by itself, from what a cursor keeps."""
 
     def keys(self, identity: SQLColumnExpression[UUID]) -> list[SQLColumnExpression[Any]]:
         """What the list is ordered by."""
@@ -139,7 +145,8 @@ class Page:
 
 def paginate(ctx: Context, statement: Rows, sorts: Sorts, **values: Any) -> Page:
     """Runs one page of a list: by ``cursor`` (default) or by ``page``. ``values`` are those of the
-    places in the statement.
+    places in the statement. One with a place for ``most`` (:data:`MOST`) is told how many rows of
+    the order are looked at.
 
     Query parameters read: ``limit``, ``sort``, ``cursor``, ``page``. 400 when both of the last
     two are given or the cursor is not one of ours for this very query.
@@ -172,9 +179,12 @@ def _keyset(ctx: Context, statement: Rows, sorts: Sorts, values: Mapping[str, An
     scope = _fingerprint(ctx, name)
     ordered = _ordered(statement, sorts, name)
     if ctx.query.get("cursor") is not None:
-        here = _decode_cursor(ctx, ctx.query["cursor"], scope, sort)
+        value, last = _decode_cursor(ctx, ctx.query["cursor"], scope)
+        here = (sort.decode(value), last)
         ordered = ordered.where(_behind(sorts, sort, descending, here))
-    rows = ctx.read(ordered.limit(limit + 1), **values).all()
+        if sort.behind is not None:
+            values = {**values, **sort.behind(value, last)}
+    rows = ctx.read(ordered.limit(limit + 1), **values, most=limit + 1).all()
     next_cursor = None
     if len(rows) > limit:
         rows = rows[:limit]
@@ -192,7 +202,8 @@ def _numbered(ctx: Context, statement: Rows, sorts: Sorts, values: Mapping[str, 
     rows: Sequence[Row[*tuple[Any, ...]]] = []
     if offset < total:
         ordered = _ordered(statement, sorts, name)
-        rows = ctx.read(ordered.limit(limit).offset(offset), **values).all()
+        shown = ordered.limit(limit).offset(offset)
+        rows = ctx.read(shown, **values, most=offset + limit).all()
     envelope = {"next_cursor": None, "limit": limit, "page": page, "total": total}
     return Page(rows, envelope, _page_links(page, total, limit))
 
@@ -225,7 +236,7 @@ def _encode_cursor(ctx: Context, row: Row[*tuple[Any, ...]], scope: bytes) -> st
     return cursors.sealed(ctx.runtime.keyring, scope, payload)
 
 
-def _decode_cursor(ctx: Context, cursor: str, scope: bytes, sort: Sort) -> tuple[Any, UUID]:
+def _decode_cursor(ctx: Context, cursor: str, scope: bytes) -> tuple[Any, UUID]:
     payload = cursors.opened(ctx.runtime.keyring, scope, cursor)
     if payload is None:
         violation = Violation("cursor", _("is not a cursor of this list"), parameter="cursor")
@@ -234,7 +245,7 @@ def _decode_cursor(ctx: Context, cursor: str, scope: bytes, sort: Sort) -> tuple
             errors=[violation],
         )
     value, identity = orjson.loads(payload)
-    return sort.decode(value), UUID(identity)
+    return value, UUID(identity)
 
 
 def _query_string(parameters: Mapping[str, Any]) -> str:

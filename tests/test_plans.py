@@ -23,6 +23,9 @@ ISSUES = 20_000
 SORTS = ("created_at", "updated_at", "priority", "status", "due_date", "number")
 LIMIT = 20
 
+NEWEST = {"p_most::integer": 1000, "p_from::uuid": UUID(int=2**128 - 1)}
+"""Of what functions for searches are told: how many, and from where on backwards in time."""
+
 # Each word of the thousand is in 20 issues, "leak" in all of them.
 FILL = (
     """
@@ -236,10 +239,12 @@ class TestListIssues:
 
 class TestSearch:
     def _plan(self, big: Big, words: str, mode: str) -> Plan:
-        values = {"p_query::text": words, "p_project::uuid": UUID(big.project["id"])}
-        return plan_within(big, "search_issues", values, mode)
+        values = {"p_words::tsquery": words, "p_project::uuid": UUID(big.project["id"]), **NEWEST}
+        return plan_within(big, "project_documents_by_index", values, mode)
 
-    @pytest.mark.parametrize("words", ["word77", "leak word77", "seldom", '"leak number"', "-leak"])
+    @pytest.mark.parametrize(
+        "words", ["word77", "leak & word77", "seldom", "leak <-> number", "!leak"]
+    )
     def test_the_function_finds_words_by_the_gin_index(self, big: Big, words: str) -> None:
         for mode in MODES:
             plan = self._plan(big, words, mode)

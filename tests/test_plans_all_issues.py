@@ -15,7 +15,15 @@ from bugtracker.embedded import Cluster
 from bugtracker.exporting import contents
 from bugtracker.exporting.contents import Subject
 from tests.plans import MODES, Plan
-from tests.test_plans import LIMIT, Big, _fill, _fill_around, assert_walks_an_index, plan_within
+from tests.test_plans import (
+    LIMIT,
+    NEWEST,
+    Big,
+    _fill,
+    _fill_around,
+    assert_walks_an_index,
+    plan_within,
+)
 from tests.world import Json, World
 
 PROJECTS = 10
@@ -31,6 +39,7 @@ COMMENTS = """
     """
 
 SMALL = text("SELECT md5('small1')")
+FIND = "SELECT count(*) FROM find_issues(:words, NULL, 1000, {most}, NULL, NULL, NULL)"
 TENANT = text("SELECT set_config('app.org_id', :org, true)")
 READ = text(
     "SELECT seq_scan AS scans, idx_tup_fetch AS fetched"
@@ -138,7 +147,7 @@ class TestSearchEverything:
     COMMON: ClassVar = {"issue": "leak", "comment": "remark"}
 
     def _plan(self, big: Big, thing: str, words: str, mode: str) -> Plan:
-        values = {"p_words::tsquery": words, "p_without::uuid[]": [], "p_most::integer": 1000}
+        values = {"p_words::tsquery": words, "p_without::uuid[]": [], **NEWEST}
         return plan_within(big, f"{thing}_documents_by_index", values, mode)
 
     def test_what_few_have_is_found_by_the_gin_index(self, big: Big) -> None:
@@ -168,12 +177,22 @@ class TestSearchEverything:
                 assert ranked == 1000
                 assert read <= 2 * 1000 * 1.5, (thing, mode, read)
 
-    def test_a_list_searches_by_the_index_alone(self, big: Big) -> None:
-        statement = "SELECT count(*) FROM search_issues(:words, NULL)"
+    @pytest.mark.parametrize("most", ["21", "NULL"])
+    def test_a_list_searches_by_the_index_alone_behind_the_first_guess(
+        self, big: Big, most: str
+    ) -> None:
+        statement = (
+            f"SELECT count(*) FROM find_issues(:words, NULL, 1000, {most}, NULL, NULL, NULL)"
+        )
         for mode in MODES:
-            assert self._read_by(big, statement, "issue", "seldom", mode) == (0, 0)
+            assert self._read_by(big, statement, "issue", "seldom", mode) == (0, 256)
             found, read = self._read_by(big, statement, "issue", "word77", mode)
-            assert 0 < found == read, (mode, read)
+            assert 0 < found <= read <= 256 + 40, (mode, read)
+
+    def test_a_list_reads_of_a_word_of_all_what_is_ranked(self, big: Big) -> None:
+        statement = FIND.format(most=21)
+        for mode in MODES:
+            assert self._read_by(big, statement, "issue", "leak", mode) == (21, 1000)
 
     def _read(self, big: Big, thing: str, words: str, mode: str) -> tuple[int, int]:
         statement = f"SELECT count(*) FROM search_newest_{thing}s(:words, '{{}}', 1000)"

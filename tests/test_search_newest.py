@@ -65,8 +65,13 @@ OWN = {
     "comment": ASKED,
 }
 FUNCTION = "SELECT id, rank FROM search_newest_{thing}s(:words, CAST(:without AS uuid[]), :most)"
-WALK = "SELECT walk_{thing}_documents({words}, CAST(:without AS uuid[]), :most, :first, :furthest)"
-INDEX = "SELECT {thing}_documents_by_index({words}, CAST(:without AS uuid[]), :most)"
+WALK = """
+    SELECT ids, ranks
+    FROM walk_{thing}_documents({words}, CAST(:without AS uuid[]), :most, :first, :furthest)
+    """
+INDEX = (
+    "SELECT ids, ranks FROM {thing}_documents_by_index({words}, CAST(:without AS uuid[]), :most)"
+)
 READ = "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'issue_documents'"
 
 
@@ -130,11 +135,12 @@ class TestNewest:
             walk, index, plain = (
                 text(s.format(thing=thing, words=OWN[thing])) for s in (WALK, INDEX, PLAIN)
             )
-            walked = system.scalar(walk, {**values, "first": first, "furthest": furthest})
-            expected = [row.id for row in system.execute(plain, values)]
-            assert system.scalar(index, values) == expected, values
-            assert walked in (None, expected), (values, first, furthest)
-            ways["by index" if walked is None else "walked"] += 1
+            walked = system.execute(walk, {**values, "first": first, "furthest": furthest}).one()
+            rows = system.execute(plain, values).all()
+            expected = ([row.id for row in rows], [row.rank for row in rows])
+            assert system.execute(index, values).one() == expected, values
+            assert walked in ((None, None), expected), (values, first, furthest)
+            ways["by index" if walked.ids is None else "walked"] += 1
         assert min(ways.values()) > 50, ways
 
     def test_are_walked_to_only_while_that_seems_near(self, org: Org, system: Connection) -> None:

@@ -192,6 +192,7 @@ class TestCatalogue:
             "note_api_key_use",
             "organisation_by_slug",
             "search_issues",
+            "find_issues",
             "search_newest_issues",
             "search_newest_comments",
             "number_events",

@@ -31,12 +31,16 @@ i.updated_at, i.version
 FROM = "FROM issues i JOIN projects p ON p.org_id = i.org_id AND p.id = i.project_id"
 ONE = f"SELECT {COLUMNS} {FROM} WHERE i.org_id = $1 AND i.id = $2"
 SEARCH = f"""
-SELECT {COLUMNS}, (ts_rank(d.document, q.words) * 1000000)::integer AS rank
-FROM (SELECT websearch_to_tsquery('english', $3) AS words) q, issue_documents d
-JOIN issues i ON i.org_id = d.org_id AND i.id = d.issue_id
+SELECT {COLUMNS}, (ts_rank(newest.document, newest.words) * 1000000)::integer AS rank
+FROM (
+    SELECT d.org_id, d.issue_id, d.document, q.words
+    FROM (SELECT websearch_to_tsquery('english', $3) AS words) q, issue_documents d
+    WHERE numnode(q.words) > 0 AND d.org_id = $1 AND d.project_id = $2 AND d.document
+        @@ (q.words && format('''o:%s''', $1)::tsquery && format('''p:%s''', $2)::tsquery)
+    ORDER BY d.issue_id DESC LIMIT 1000
+) newest
+JOIN issues i ON i.org_id = newest.org_id AND i.id = newest.issue_id
 JOIN projects p ON p.org_id = i.org_id AND p.id = i.project_id
-WHERE numnode(q.words) > 0 AND d.org_id = $1 AND d.project_id = $2
-  AND d.document @@ (q.words && format('''o:%s''', $1)::tsquery && format('''p:%s''', $2)::tsquery)
 ORDER BY rank DESC, i.id DESC LIMIT $4
 """
 NEXT_NUMBER = """

@@ -109,6 +109,7 @@ class IssueDocument(Base):
             ["org_id", "issue_id"], ["issues.org_id", "issues.id"], ondelete="CASCADE"
         ),
         Index("issue_documents_document_idx", "document", postgresql_using="gin"),
+        Index("issue_documents_by_project_idx", "org_id", "project_id", "issue_id"),
     )
 
     org_id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ColumnElement,
     Integer,
     Row,
     TableValuedAlias,
@@ -12,6 +13,7 @@ from sqlalchemy import (
     bindparam,
     column,
     func,
+    null,
     select,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -20,7 +22,7 @@ from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from bugtracker.context import Context
 from bugtracker.db import given
 from bugtracker.models import Issue, Project
-from bugtracker.paging import Page, Sort, Sorts, date_sort, paginate, time_sort
+from bugtracker.paging import MOST, Page, Sort, Sorts, date_sort, paginate, time_sort
 from bugtracker.queries.issue_filters import FIELDS
 from bugtracker.rsql import filtered
 from bugtracker.security.named import OfIssue, in_same_project
@@ -71,6 +73,14 @@ BY_IDS = ALL.where(
     Issue.org_id == given(Issue.org_id), Issue.id == any_(bindparam("ids", type_=ARRAY(ID)))
 )
 
+RANKED = 1000
+"""So many hits of a search have a relevance, the newest; as in the contract."""
+BEHIND = (
+    bindparam("newest", None, type_=ID),
+    bindparam("rank", None, type_=Integer),
+    bindparam("last", None, type_=ID),
+)
+
 
 def find(ctx: Context, ref: str) -> Row[*tuple[Any, ...]] | None:
     """The issue of this id or key in the caller's organisation."""
@@ -94,21 +104,22 @@ def page(ctx: Context, project_id: UUID | None = None) -> Page:
 
 def _search(ctx: Context, project_id: UUID | None, conditions: list[Any]) -> Page:
     # The function looks into this project only. Said here too, PostgreSQL would expect few issues
-    # in it and read them all, instead of the hits.
-    hits = _hits(ctx, project_id)
+    # in it and read them all, instead of the hits. What is sorted otherwise needs no relevance.
+    ranked = RANKED if ctx.query["sort"] is None else 0
+    hits = _hits(ctx, project_id, ranked, null())
     statement = HERE.where(*conditions)
     by_relevance = {**SORTS.by, **_relevance(hits).by}
     return paginate(
         ctx,
         statement.join(hits, hits.c.issue_id == Issue.id),
-        Sorts(by_relevance, SORTS.identity, "-relevance"),
+        Sorts(by_relevance, SORTS.identity, "-best"),
         **_values(ctx),
     )
 
 
 def _best_of_search(ctx: Context, project_id: UUID | None) -> Page:
     """Which come first is known from the documents alone: only those of the page are read."""
-    hits = _hits(ctx, project_id)
+    hits = _hits(ctx, project_id, RANKED, MOST)
     found = paginate(ctx, select(hits.c.issue_id.label("id")), _relevance(hits))
     if not found.rows:
         return found
@@ -117,13 +128,24 @@ def _best_of_search(ctx: Context, project_id: UUID | None) -> Page:
     return replace(found, rows=[by_id[hit.id] for hit in found.rows])
 
 
-def _hits(ctx: Context, project_id: UUID | None) -> TableValuedAlias:
-    function = func.search_issues(ctx.query["search"], project_id)
-    return function.table_valued(column("issue_id", ID), column("rank", Integer)).alias("hits")
+def _hits(
+    ctx: Context, project_id: UUID | None, ranked: int, most: ColumnElement[Any]
+) -> TableValuedAlias:
+    function = func.find_issues(ctx.query["search"], project_id, ranked, most, *BEHIND)
+    columns = (column("issue_id", ID), column("rank", Integer), column("newest", ID))
+    return function.table_valued(*columns).alias("hits")
 
 
 def _relevance(hits: TableValuedAlias) -> Sorts:
-    return Sorts({"relevance": Sort(hits.c.rank)}, hits.c.issue_id, "-relevance")
+    """A cursor keeps the newest hit, too: that which are ranked is the same on every page."""
+    kept = func.json_build_array(hits.c.rank, hits.c.newest)
+    best = Sort(hits.c.rank, decode=lambda value: value[0], kept=kept, behind=_behind)
+    return Sorts({"best": best}, hits.c.issue_id, "-best")
+
+
+def _behind(value: Any, last: UUID) -> dict[str, Any]:
+    rank, newest = value
+    return {"newest": UUID(newest), "rank": rank, "last": last}
 
 
 def _conditions(ctx: Context) -> list[Any]:
