@@ -18,9 +18,9 @@ class Behind:
 
     def __init__(self, thread: ThreadPoolExecutor) -> None:
         self._thread = thread
-        self._given: deque[Future[None]] = deque()
+        self._given: deque[Future[object]] = deque()
 
-    def run(self, work: Callable[[], None]) -> None:
+    def run(self, work: Callable[[], object]) -> None:
         """Has ``work`` done after what was given before, which may raise its error here."""
         self._wait_until_left(_MOST_WAITING - 1)
         self._given.append(self._thread.submit(work))

@@ -1,7 +1,7 @@
 """Writes the issues and comments of an archive that are not there yet."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from bugtracker import models
 from bugtracker.ids import new_id
 from bugtracker.importing.behind import Behind
-from bugtracker.importing.bulk import Bulk, Row, insertion
+from bugtracker.importing.bulk import Bulk, Row, Statement, insertion
 from bugtracker.importing.fields import Refused
 from bugtracker.importing.identity import imported_id, origin, origin_of
 from bugtracker.importing.people import People
@@ -28,8 +28,6 @@ LONGEST_DESCRIPTION = 5000
 LONGEST_COMMENT = 2000
 EMPTY_COMMENT = "*(empty)*"
 ROWS_AT_ONCE = 500
-FIRST_ROWS = 50
-"""So few at first, then more each time: the database has nothing to do before."""
 
 
 class Writer:
@@ -52,7 +50,6 @@ class Writer:
         self._behind = behind
         self._org_id, self._project_id = project
         self._project = str(self._project_id)
-        self._rows_at_once = FIRST_ROWS
         self._issues: list[Row] = []
         self._comments: list[Row] = []
         self._events: list[Row] = []
@@ -71,9 +68,8 @@ class Writer:
         issue_id = known or self._add_issue(issue, places)
         self._report.unchanged += bool(known)
         self._add_comments(issue, issue_id, places)
-        if len(self._issues) + len(self._comments) >= self._rows_at_once:
+        if len(self._issues) + len(self._comments) >= ROWS_AT_ONCE:
             self._flush()
-            self._rows_at_once = min(3 * self._rows_at_once, ROWS_AT_ONCE)
 
     def finish(self) -> None:
         """Writes what is left, and waits until all is written."""
@@ -86,9 +82,12 @@ class Writer:
         self._report.people |= logins
         statement = insertion(self._session, self._bulks())
         self._issues, self._comments, self._events = [], [], []
-        self._behind.run(write_people)
+        self._behind.run(lambda: self._write(write_people, statement))
+
+    def _write(self, write_people: Callable[[], None], statement: Statement | None) -> None:
+        write_people()
         if statement:
-            self._behind.run(lambda: self._session.execute(*statement))
+            self._session.execute(*statement)
 
     def _bulks(self) -> list[Bulk]:
         """What was collected. What all rows have in common is sent once."""
