@@ -43,6 +43,12 @@ SET_TENANT = text(
 )
 
 
+LIFT_TIMEOUTS = text(
+    "SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true),"
+    " set_config('idle_in_transaction_session_timeout', '0', true)"
+)
+
+
 def given(column: InstrumentedAttribute[Any]) -> BindParameter[Any]:
     """The place of a value for a column, by its name, in a statement that is made once."""
     return bindparam(column.key, type_=column.type)
@@ -169,8 +175,7 @@ def enter_tenant(session: Session, org_id: UUID | None, account_id: UUID | None 
 
 def lift_timeouts(session: Session) -> None:
     """Lets this transaction take its time; the limits of the API are meant for requests."""
-    for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
-        session.execute(text(f"SET LOCAL {limit} = 0"))
+    session.execute(LIFT_TIMEOUTS)
 
 
 def owner_engine(url: str) -> Engine:

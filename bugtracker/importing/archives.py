@@ -1,7 +1,9 @@
 """Imports archives: each in one transaction, while the next is read; never more in memory."""
 
+import gc
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
@@ -41,11 +43,24 @@ def import_archives(
     goes away; files before it are in.
     """
     report = Report(dry_run=dry_run, files=[FileReport(path) for path in files])
-    with ThreadPoolExecutor(1, "archives") as reader:
+    with ThreadPoolExecutor(1, "archives") as reader, _without_garbage_search():
         for file, archive in _read_ahead(reader, report.files):
             meter = _Meter(progress, file.path)
             _import_file(runtime, org_id, archive, file, meter, dry_run=dry_run)
     return report
+
+
+@contextmanager
+def _without_garbage_search() -> Iterator[None]:
+    """Archives are a hundred thousand objects without cycles: looking for any took a tenth of the
+    time. What is no longer needed goes all the same, by its count of references."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _read_ahead(

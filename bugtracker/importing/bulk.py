@@ -1,6 +1,7 @@
 """Many rows in one statement."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -8,6 +9,7 @@ from sqlalchemy import (
     JSON,
     Column,
     Dialect,
+    Insert,
     Text,
     bindparam,
     cast,
@@ -25,23 +27,72 @@ from bugtracker.models import Base
 Row = Mapping[str, Any]
 
 
-def insert_rows(session: Session, model: type[Base], rows: Sequence[Row]) -> None:
-    """Inserts rows that all have the same columns, as one parameter: a JSON array.
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """Rows for a table. All have the same columns, and ``same`` has those that are alike in all."""
 
-    COPY is not an option: PostgreSQL refuses it under row-level security. One statement for many
-    rows lets the search triggers, which run once per statement, do their work in one go. JSON is
-    written and read in C on both sides; an array per column is made value by value in Python.
+    model: type[Base]
+    rows: Sequence[Row]
+    same: Row
+
+
+Statement = tuple[Insert, dict[str, Any]]
+"""A statement and its parameters."""
+
+
+def insert_rows(session: Session, model: type[Base], rows: Sequence[Row]) -> None:
+    """Inserts rows that all have the same columns."""
+    insert_bulks(session, [Bulk(model, rows, {})])
+
+
+def insert_bulks(session: Session, bulks: Sequence[Bulk]) -> None:
+    """Does what :func:`insertion` describes; nothing without rows."""
+    statement = insertion(session, bulks)
+    if statement:
+        session.execute(*statement)
+
+
+def insertion(session: Session, bulks: Sequence[Bulk]) -> Statement | None:
+    """One statement that inserts rows of several tables; None without rows. It only asks the
+    session for its dialect, whatever that is doing. Foreign keys are checked at the end of the
+    statement, so rows may refer to each other. Of issues and their comments, name the comments
+    first: then the search documents are written once.
+
+    Each table's rows are one parameter, a JSON array. COPY is not an option: PostgreSQL refuses it
+    under row-level security. One statement for many rows lets the search triggers, which run once
+    per statement, do their work in one go. JSON is written and read in C on both sides; an array
+    per column is made value by value in Python.
     """
-    if not rows:
-        return
-    table = model.metadata.tables[model.__tablename__]
-    columns = [table.c[name] for name in rows[0]]
+    filled = [bulk for bulk in bulks if bulk.rows]
+    if not filled:
+        return None
     dialect = session.get_bind().dialect
-    document = bindparam("rows", _as_json(columns, rows, dialect), Text)
-    fields = [column(found.name, found.type) for found in columns]
+    first, *others = (_insert(bulk) for bulk in filled)
+    statement = first.add_cte(*(other.cte(f"into_{other.table.name}") for other in others))
+    values: dict[str, Any] = {}
+    for bulk in filled:
+        values |= _values(bulk, dialect)
+    return statement, values
+
+
+def _insert(bulk: Bulk) -> Insert:
+    table = bulk.model.metadata.tables[bulk.model.__tablename__]
+    fields = [column(name, table.c[name].type) for name in bulk.rows[0]]
+    document = bindparam(f"{table.name}_rows", type_=Text)
     source = func.json_to_recordset(cast(document, JSON)).table_valued(*fields)
-    named = source.render_derived(name="fresh", with_types=True)
-    session.execute(insert(table).from_select(columns, select(named)))
+    fresh = source.render_derived(name=f"fresh_{table.name}", with_types=True)
+    same = [bindparam(f"{table.name}_{name}", type_=table.c[name].type) for name in bulk.same]
+    names = [*bulk.rows[0], *bulk.same]
+    # What is not named takes the database's default, where the table has one.
+    source_rows = select(fresh).add_columns(*same)
+    return insert(table).from_select(names, source_rows, include_defaults=False)
+
+
+def _values(bulk: Bulk, dialect: Dialect) -> dict[str, Any]:
+    table = bulk.model.metadata.tables[bulk.model.__tablename__]
+    columns = [table.c[name] for name in bulk.rows[0]]
+    same = {f"{table.name}_{name}": value for name, value in bulk.same.items()}
+    return {f"{table.name}_rows": _as_json(columns, bulk.rows, dialect), **same}
 
 
 def _as_json(columns: Sequence[Column[Any]], rows: Sequence[Row], dialect: Dialect) -> str:

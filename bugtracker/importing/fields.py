@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -41,12 +42,15 @@ class Record:
 
     def text(self, name: str) -> str:
         """A string, without what a database cannot keep."""
+        value = self.value.get(name)
+        if type(value) is str and value.isascii() and "\0" not in value:
+            return value
         return self._clean(_expect(self._get(name), str, "a string", self.at(name)), self.at(name))
 
     def text_or(self, name: str, default: str) -> str:
         """A string; missing, null and blank ones are ``default``."""
         text = self.text(name) if self.value.get(name) is not None else ""
-        return text if text.strip() else default
+        return text if text and not text.isspace() else default
 
     def texts(self, name: str) -> list[str]:
         """A list of strings; empty when missing or null."""
@@ -73,15 +77,12 @@ class Record:
     def moment(self, name: str) -> datetime:
         """An RFC 3339 date and time, in UTC."""
         value = self._get(name)
-        if not isinstance(value, str) or not _RFC3339.fullmatch(value):
+        if not isinstance(value, str):
             raise Refused(self.at(name), f"must be an RFC 3339 date, is {_shown(value)}")
         try:
-            moment = datetime.fromisoformat(value.upper()).astimezone(UTC)
-        except (ValueError, OverflowError) as error:
-            raise Refused(self.at(name), f"is no possible date: {_shown(value)}") from error
-        if moment < _EPOCH:
-            raise Refused(self.at(name), f"is before 1970: {_shown(value)}")
-        return moment
+            return _moment(value)
+        except ValueError as error:
+            raise Refused(self.at(name), f"{error}{_shown(value)}") from error
 
     def moment_or(self, name: str, default: datetime) -> datetime:
         """As :meth:`moment`; ``default`` when missing or null."""
@@ -99,6 +100,21 @@ class Record:
         return cleaned
 
 
+@lru_cache(1024)
+def _moment(value: str) -> datetime:
+    """A date and time, in UTC; ValueError says why not. Remembered, because most things were
+    changed last when they were made."""
+    if not _RFC3339.fullmatch(value):
+        raise ValueError("must be an RFC 3339 date, is ")
+    try:
+        moment = datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ValueError("is no possible date: ") from error
+    if moment < _EPOCH:
+        raise ValueError("is before 1970: ")
+    return moment
+
+
 def _expect(value: object, kind: type, name: str, place: str) -> Any:
     if not isinstance(value, kind):
         raise Refused(place or "the file", f"must be {name}, is {_shown(value)}")
@@ -107,5 +123,8 @@ def _expect(value: object, kind: type, name: str, place: str) -> Any:
 
 def _shown(value: object) -> str:
     """A value in few ASCII characters, for a message."""
-    shown = ascii(value)
+    try:
+        shown = ascii(value)
+    except RecursionError:
+        shown = f"a very deep {type(value).__name__}"
     return shown if len(shown) <= 40 else f"{shown[:37]}..."

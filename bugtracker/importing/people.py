@@ -1,5 +1,6 @@
 """The people of an archive: members without account, who cannot log in."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -8,7 +9,7 @@ from sqlalchemy import Select, case, func, literal, select, update
 from sqlalchemy.orm import Session
 
 from bugtracker.ids import new_id
-from bugtracker.importing.bulk import Row, insert_rows
+from bugtracker.importing.bulk import Bulk, Row, insert_bulks, insert_rows
 from bugtracker.importing.rows import event_row
 from bugtracker.models import Event, Member
 from bugtracker.models.organisation import Role
@@ -62,15 +63,29 @@ class People:
 
     def flush(self) -> set[str]:
         """Writes those who are new or changed; returns the logins of the new ones."""
-        fresh = list(self._pending.values())
-        insert_rows(self._session, Member, [self._member(person) for person in fresh])
-        insert_rows(self._session, Event, [self._imported(person) for person in fresh])
-        self._promote()
+        logins, write = self.changes()
+        write()
+        return logins
+
+    def changes(self) -> tuple[set[str], Callable[[], None]]:
+        """The logins of those who are new, and what writes them and those who changed: it uses
+        the session and nothing else of what may have been changed when it is called."""
+        fresh, promoted = list(self._pending.values()), self._promoted
+        bulks = [
+            Bulk(Member, [self._member(person) for person in fresh], {}),
+            Bulk(Event, [self._imported(person) for person in fresh], {}),
+        ]
         for person in fresh:
             person.is_new = False
         logins = set(self._pending)
         self._pending.clear()
-        return logins
+        self._promoted = []
+        return logins, lambda: self._write(bulks, promoted)
+
+    def _write(self, bulks: list[Bulk], promoted: list[UUID]) -> None:
+        insert_bulks(self._session, bulks)
+        if promoted:
+            self._promote(promoted)
 
     def manager(self) -> UUID:
         """Who imported projects belong to: the first owner, else admin, else nobody real."""
@@ -103,12 +118,10 @@ class People:
             return _Person(erased, login, "developer", is_new=False)
         return _Person(new_id(), login, "member", is_new=True)
 
-    def _promote(self) -> None:
-        if not self._promoted:
-            return
+    def _promote(self, user_ids: list[UUID]) -> None:
         promoted = self._session.execute(
             update(Member)
-            .where(Member.org_id == self._org_id, Member.user_id.in_(self._promoted))
+            .where(Member.org_id == self._org_id, Member.user_id.in_(user_ids))
             .values(role="developer", version=Member.version + 1, updated_at=self._now)
             .returning(Member.user_id, Member.version, func.lower(Member.imported_username))
         )
@@ -122,7 +135,6 @@ class People:
             for user_id, version, _ in promoted
         ]
         insert_rows(self._session, Event, rows)
-        self._promoted.clear()
 
     def _member(self, person: _Person) -> Row:
         return {

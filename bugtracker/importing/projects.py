@@ -7,7 +7,7 @@ from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from bugtracker.ids import new_id
-from bugtracker.importing.bulk import insert_rows
+from bugtracker.importing.bulk import Bulk, insert_bulks
 from bugtracker.importing.fields import Refused
 from bugtracker.importing.people import People
 from bugtracker.importing.reading import Archive
@@ -90,12 +90,11 @@ def _create(
         "updated_at": now,
         "version": 1,
     }
-    insert_rows(session, Project, [row])
     created = {"repository": archive.repository, "name": archive.name, "key": key}
     event = event_row(
         org_id, IMPORTED, ("project", project_id), created, now, project_id=project_id
     )
-    insert_rows(session, Event, [event])
+    insert_bulks(session, [Bulk(Project, [row], {}), Bulk(Event, [event], {})])
     return project_id, key
 
 

@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from bugtracker.importing.fields import Record, Refused
 from bugtracker.importing.report import FileReport
 from bugtracker.models.issue import Status
@@ -88,6 +90,14 @@ def _parse(path: Path, report: FileReport) -> Any:
         raw = path.read_bytes()
     except OSError as error:
         raise Refused("the file", f"cannot be read: {error.strerror}") from error
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        # What it refuses may still be read, with more patience; or its place is told better.
+        return _parse_patiently(raw, report)
+
+
+def _parse_patiently(raw: bytes, report: FileReport) -> Any:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -172,9 +182,10 @@ def _issue(record: Record, seen: set[int], report: FileReport) -> Issue:
 
 
 def _comments(issue: Record, report: FileReport) -> Iterator[Comment]:
+    place = issue.at("comments")
     for index, item in enumerate(issue.items("comments")):
         try:
-            yield _comment(Record(item, f"{issue.at('comments')}[{index}]", report.note))
+            yield _comment(Record(item, f"{place}[{index}]", report.note))
         except Refused as refusal:
             report.refuse(refusal)
 
@@ -214,7 +225,9 @@ def _login(record: Record) -> str:
 
 
 def _checked_login(login: str, place: str) -> str:
-    login = _CONTROLS.sub("", login).strip() or GHOST
+    if not login.isprintable():
+        login = _CONTROLS.sub("", login)
+    login = login.strip() or GHOST
     if len(login) > LONGEST_LOGIN:
         raise Refused(place, f"has more than {LONGEST_LOGIN} characters")
     return login

@@ -34,9 +34,14 @@ def event_row(
         "resource_version": 1,
         "project_id": project_id,
         "issue_id": issue_id,
-        "changes": {field: [None, value] for field, value in created.items() if value},
+        "changes": changes(created),
         "created_at": now,
     }
+
+
+def changes(created: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """What an event tells of a new thing's fields; those that are None or empty are left out."""
+    return {field: [None, value] for field, value in created.items() if value}
 
 
 def timestamp(moment: datetime | None) -> str | None:

@@ -8,7 +8,7 @@ Every part but the first begins with :data:`CONTINUED`.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain, islice
 
 from markdown_it import MarkdownIt
@@ -39,6 +39,10 @@ _LONGEST_FENCE = 40
 _TRIES_PER_KIND = 4
 
 
+# Where a text is cut, the same part is looked at twice: may it be, and what is stored.
+_sanitised = lru_cache(16)(sanitise)
+
+
 @dataclass(frozen=True)
 class Part:
     """``body`` is a slice of the text; what stands around it was added."""
@@ -51,7 +55,7 @@ class Part:
     def text(self) -> str:
         """What is stored. Safe on its own: a cut may have taken the code away from around a tag,
         so it is sanitised again (``split`` looks for cuts where that changes nothing)."""
-        return sanitise(self.before + self.body + self.after)
+        return _sanitised(self.before + self.body + self.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ def _best_cut(before: str, text: str, limit: int, rest: int) -> _Cut:
 def _is_stable(before: str, text: str, cut: _Cut, rest: int) -> bool:
     head = Part(before, text[: cut.offset], "\n" + cut.closing if cut.fence else "")
     tail = cut.next_before + text[cut.offset : cut.offset + rest]
-    return head.text == head.before + head.body + head.after and sanitise(tail) == tail
+    return head.text == head.before + head.body + head.after and _sanitised(tail) == tail
 
 
 def _cuts(before: str, text: str, limit: int) -> Iterator[_Cut]:

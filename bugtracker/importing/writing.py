@@ -1,7 +1,7 @@
 """Writes the issues and comments of an archive that are not there yet."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -11,15 +11,16 @@ from sqlalchemy import ARRAY, Uuid, any_, bindparam, select
 from sqlalchemy.orm import Session
 
 from bugtracker import models
+from bugtracker.ids import new_id
 from bugtracker.importing.behind import Behind
-from bugtracker.importing.bulk import Row, insert_rows
+from bugtracker.importing.bulk import Bulk, Row, Statement, insertion
 from bugtracker.importing.fields import Refused
 from bugtracker.importing.identity import imported_id, origin, origin_of
 from bugtracker.importing.people import People
 from bugtracker.importing.reading import Comment, Issue
 from bugtracker.importing.report import FileReport
-from bugtracker.importing.rows import event_row, timestamp
-from bugtracker.importing.splitting import Part, split
+from bugtracker.importing.rows import changes, timestamp
+from bugtracker.importing.splitting import split
 from bugtracker.markdown import sanitise
 
 LONGEST_TITLE = 200
@@ -48,6 +49,7 @@ class Writer:
         self._session, self._people, self._report, self._now = session, people, report, now
         self._behind = behind
         self._org_id, self._project_id = project
+        self._project = str(self._project_id)
         self._issues: list[Row] = []
         self._comments: list[Row] = []
         self._events: list[Row] = []
@@ -75,17 +77,33 @@ class Writer:
         self._behind.wait()
 
     def _flush(self) -> None:
-        """Begins to write what was collected, when what was collected before is written."""
-        self._behind.wait()
-        self._report.people |= self._people.flush()
-        issues, comments, events = self._issues, self._comments, self._events
+        """Has what was collected written, after what was collected before."""
+        logins, write_people = self._people.changes()
+        self._report.people |= logins
+        statement = insertion(self._session, self._bulks())
         self._issues, self._comments, self._events = [], [], []
-        self._behind.run(lambda: self._insert(issues, comments, events))
+        self._behind.run(lambda: self._write(write_people, statement))
 
-    def _insert(self, issues: list[Row], comments: list[Row], events: list[Row]) -> None:
-        insert_rows(self._session, models.Issue, issues)
-        insert_rows(self._session, models.Comment, comments)
-        insert_rows(self._session, models.Event, events)
+    def _write(self, write_people: Callable[[], None], statement: Statement | None) -> None:
+        write_people()
+        if statement:
+            self._session.execute(*statement)
+
+    def _bulks(self) -> list[Bulk]:
+        """What was collected. What all rows have in common is sent once."""
+        here = {"org_id": self._org_id, "version": 1}
+        issue = {**here, "project_id": self._project_id, "priority": "medium"}
+        event = {
+            "org_id": self._org_id,
+            "project_id": self._project_id,
+            "resource_version": 1,
+            "created_at": self._now,
+        }
+        return [
+            Bulk(models.Comment, self._comments, here),
+            Bulk(models.Issue, self._issues, issue),
+            Bulk(models.Event, self._events, event),
+        ]
 
     def _known_numbers(self) -> dict[int, UUID]:
         statement = select(models.Issue.number, models.Issue.id).where(
@@ -96,6 +114,8 @@ class Writer:
     def _known_origins(self) -> set[int]:
         """Origins of the project's comments. No join: right after an import the planner, who
         knows nothing of the new rows yet, would pick the slowest one."""
+        if not self._numbers:
+            return set()
         issue_ids = bindparam("issue_ids", list(self._numbers.values()), ARRAY(Uuid))
         statement = select(models.Comment.id).where(
             models.Comment.org_id == self._org_id, models.Comment.issue_id == any_(issue_ids)
@@ -103,20 +123,19 @@ class Writer:
         return set(map(origin_of, self._session.scalars(statement)))
 
     def _origin(self, *words: object) -> int:
-        return origin(self._project_id, *words)
+        return origin(self._project, *words)
 
     def _add_issue(self, issue: Issue, places: Counter[datetime]) -> UUID:
         issue_id = imported_id(issue.created_at, 0, self._origin("issue", issue.number))
         title, text = _title_and_text(issue, self._report)
-        description, *rest = split(sanitise(text), LONGEST_DESCRIPTION, LONGEST_COMMENT)
-        _note_changes(self._report, f"{issue.place}.body", [description, *rest])
-        self._issues.append(self._issue_row(issue, issue_id, title, description.text))
-        self._events.append(self._issue_event(issue, issue_id))
+        description, *rest = self._parts(issue, sanitise(text), LONGEST_DESCRIPTION)
+        self._issues.append(self._issue_row(issue, issue_id, title, description))
+        self._add_issue_event(issue, issue_id)
         self._report.issues += 1
         for number, part in enumerate(rest, 1):
             part_origin = self._origin("description", issue.number, number)
             extra = {"continues": str(issue_id)}
-            self._add_comment(issue, issue_id, part.text, part_origin, places, extra)
+            self._add_comment(issue, issue_id, part, part_origin, places, extra)
         self._report.continuations += len(rest)
         return issue_id
 
@@ -127,6 +146,16 @@ class Writer:
                 places[comment.created_at] += 1
             else:
                 self._add_with_rest(comment, issue_id, comment_origin, places)
+
+    def _parts(self, source: Issue | Comment, text: str, longest: int) -> list[str]:
+        """A sanitised text in parts that fit: itself, hardly ever more."""
+        if len(text) <= longest:
+            return [text]
+        parts = split(text, longest, LONGEST_COMMENT)
+        if any(part.text != part.before + part.body + part.after for part in parts):
+            place = f"{source.place}.body"
+            self._report.note(place, "HTML was escaped where the text was cut in two")
+        return [part.text for part in parts]
 
     def _identified(self, issue: Issue) -> Iterator[tuple[Comment, int]]:
         """Comments with their origins: archives give them no id, but author and second hardly
@@ -141,12 +170,12 @@ class Writer:
         self, comment: Comment, issue_id: UUID, head: int, places: Counter[datetime]
     ) -> None:
         text = sanitise(comment.body)
-        parts = split(text if text.strip() else EMPTY_COMMENT, LONGEST_COMMENT, LONGEST_COMMENT)
-        _note_changes(self._report, f"{comment.place}.body", parts)
+        text = text if text.strip() else EMPTY_COMMENT
+        parts = self._parts(comment, text, LONGEST_COMMENT)
         extra: dict[str, Any] = {"author_association": comment.association}
         for number, part in zip(count(), parts, strict=False):
             part_origin = self._origin(head, number) if number else head
-            comment_id = self._add_comment(comment, issue_id, part.text, part_origin, places, extra)
+            comment_id = self._add_comment(comment, issue_id, part, part_origin, places, extra)
             if number == 0:
                 extra = {"continues": str(comment_id)}
         self._report.comments += 1
@@ -166,40 +195,32 @@ class Writer:
         places[source.created_at] += 1
         self._comments.append(
             {
-                "org_id": self._org_id,
                 "id": comment_id,
                 "issue_id": issue_id,
                 "author_id": self._people.person(source.author),
                 "content": content,
                 "created_at": source.created_at,
                 "updated_at": source.updated_at,
-                "version": 1,
             }
         )
-        self._events.append(
-            self._event("comment.imported", ("comment", comment_id), issue_id, extra)
-        )
+        self._add_event("comment", comment_id, issue_id, extra)
         return comment_id
 
     def _issue_row(self, issue: Issue, issue_id: UUID, title: str, description: str) -> Row:
         assignee_id = self._people.assignee(issue.assignees[0]) if issue.assignees else None
         return {
-            "org_id": self._org_id,
             "id": issue_id,
-            "project_id": self._project_id,
             "number": issue.number,
             "title": title,
             "description": description,
             "status": issue.status,
-            "priority": "medium",
             "reporter_id": self._people.person(issue.author),
             "assignee_id": assignee_id,
             "created_at": issue.created_at,
             "updated_at": issue.updated_at,
-            "version": 1,
         }
 
-    def _issue_event(self, issue: Issue, issue_id: UUID) -> Row:
+    def _add_issue_event(self, issue: Issue, issue_id: UUID) -> None:
         """Keeps what an issue has no column for."""
         created = {
             "title": issue.title,
@@ -210,19 +231,18 @@ class Writer:
             "closed_at": timestamp(issue.closed_at),
             "author_association": issue.association,
         }
-        return self._event("issue.imported", ("issue", issue_id), issue_id, created)
+        self._add_event("issue", issue_id, issue_id, created)
 
-    def _event(
-        self, action: str, resource: tuple[str, UUID], issue_id: UUID, created: dict[str, Any]
-    ) -> Row:
-        return event_row(
-            self._org_id,
-            action,
-            resource,
-            created,
-            self._now,
-            project_id=self._project_id,
-            issue_id=issue_id,
+    def _add_event(self, kind: str, id: UUID, issue_id: UUID, created: dict[str, Any]) -> None:
+        self._events.append(
+            {
+                "id": new_id(),
+                "action": f"{kind}.imported",
+                "resource_type": kind,
+                "resource_id": id,
+                "issue_id": issue_id,
+                "changes": changes(created),
+            }
         )
 
 
@@ -232,8 +252,3 @@ def _title_and_text(issue: Issue, report: FileReport) -> tuple[str, str]:
         return issue.title, issue.body
     report.note(f"{issue.place}.title", "is too long; it is in full at the top of the description")
     return f"{issue.title[: LONGEST_TITLE - 1]}…", f"{issue.title}\n\n{issue.body}"
-
-
-def _note_changes(report: FileReport, place: str, parts: list[Part]) -> None:
-    if any(part.text != part.before + part.body + part.after for part in parts):
-        report.note(place, "HTML was escaped where the text was cut in two")

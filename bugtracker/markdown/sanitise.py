@@ -44,6 +44,8 @@ def sanitise(source: str) -> str:
 
     Returns the same object when there is nothing to do. ``sanitise(sanitise(x)) == sanitise(x)``.
     """
+    if "<" not in source and "]" not in source:
+        return source  # as _WORTH_A_LOOK would say, ten times as fast
     text = source
     for _ in range(_MAX_ROUNDS):
         if not _WORTH_A_LOOK.search(text):

@@ -109,6 +109,19 @@ class TestIssues:
         path = f"/api/projects/{project['id']}/issues?search=moonraking"
         assert [item["key"] for item in target.org.developer.get(path).json()["items"]] == ["TT-1"]
 
+    def test_have_one_document_with_all_comments_in_order(self, target: Target) -> None:
+        said = (comment("ebb", 2), comment("flood", 1))
+        target.take_issues(issue(1, said, title="Tides", body="Slack water"), issue(2))
+        target.take_issues(issue(1, (*said, comment("neap", 3)), title="Tides", body="Slack water"))
+        rows = target.rows(
+            "SELECT array_to_string(ARRAY(SELECT unnest(tsvector_to_array(document))), ' ') words,"
+            " document::text AS document FROM issue_documents ORDER BY issue_id"
+        )
+        [first] = [row["document"] for row in rows if "neap" in row["document"]]
+        assert len(rows) == 2
+        for entry in ("'tide':1A", "'slack':2B", "'water':3B", "'flood':4", "'ebb':5", "'neap':6"):
+            assert entry in first
+
     def test_are_searched_by_the_new_words_of_an_edited_comment(self, target: Target) -> None:
         target.take_issues(issue(1))
         member = target.org.member

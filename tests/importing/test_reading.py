@@ -106,6 +106,15 @@ class TestBrokenRecords:
 
 
 class TestOddButGood:
+    def test_numbers_and_characters_that_only_patience_reads(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.json"
+        write(path, issue(1, body="BODY"))
+        path.write_text(
+            path.read_text().replace('"BODY"', '"\\ud800", "weight": NaN, "size": 1e999')
+        )
+        [found] = read(path)[0].issues
+        assert found.body == "\ufffd"
+
     def test_missing_people_are_ghosts(self, tmp_path: Path) -> None:
         without = issue(1, (comment(author=None),), author="")
         [found] = read(write(tmp_path / "a.json", without))[0].issues
