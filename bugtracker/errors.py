@@ -159,6 +159,12 @@ class OrganisationSlugTaken(AppError):
     status, code, title = 409, "organisation_slug_taken", _("The slug is taken")
 
 
+class OrganisationSlugReserved(AppError):
+    """The deployment's open organisation is found by its slug; only the operator chooses it."""
+
+    status, code, title = 409, "organisation_slug_reserved", _("The slug is the operator's")
+
+
 class OwnerRequired(AppError):
     status, code, title = 409, "owner_required", _("An organisation needs an owner")
 

@@ -68,7 +68,8 @@ def log_uncaught() -> None:
 
 
 def log_request(scope: Scope, status: int, seconds: float) -> None:
-    """The one line of a request. 499 stands for a client that left before the answer."""
+    """The one line of a request: who it was, where that is known, and for a refusal its ``code``.
+    499 stands for a client that left before the answer."""
     state = scope["state"]
     fields = {
         "method": scope["method"],
@@ -78,7 +79,7 @@ def log_request(scope: Scope, status: int, seconds: float) -> None:
         "request_id": state["request_id"],
         "client_ip": state["client_ip"],
     }
-    for name in ("operation_id", "account_id", "org_id", "via_key", "partner_id"):
+    for name in ("operation_id", "account_id", "org_id", "via_key", "partner_id", "code"):
         if state.get(name) is not None:
             fields[name] = str(state[name])
     _requests.info("request", **fields)

@@ -79,7 +79,7 @@ def _head(methods: frozenset[str]) -> set[str]:
 async def send_problem(error: AppError, scope: Scope, send: Send) -> None:
     """Sends an error's problem document, in the language of whoever asked."""
     language = language_of(scope["state"])
-    body = problem_bytes(error, scope["state"]["request_id"], language)
+    body = problem_bytes(error, scope["state"], language)
     raw = [
         *raw_headers(problem_headers(error, language)),
         (b"content-length", b"%d" % len(body)),

@@ -6,7 +6,7 @@ language of whoever asked. Each code is documented in the contract, and a test c
 lists both ways.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -96,11 +96,13 @@ def problem(error: AppError, request_id: str) -> dict[str, Any]:
     return document
 
 
-def problem_bytes(error: AppError, request_id: str, language: str) -> bytes:
-    """The problem document in a language, encoded. Every refusal passes here, and is counted."""
+def problem_bytes(error: AppError, state: MutableMapping[str, Any], language: str) -> bytes:
+    """The problem document in a language, encoded. Every refusal passes here, is counted, and
+    noted in the request's ASGI state for its line in the log."""
     metrics.problems.labels(error.code).inc()
+    state["code"] = error.code
     translator = Translator(lambda: language)
-    document = problem(error, request_id)
+    document = problem(error, state["request_id"])
     return orjson.dumps(document, translator, orjson.OPT_PASSTHROUGH_SUBCLASS)
 
 

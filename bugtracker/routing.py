@@ -158,6 +158,6 @@ def problem_response(error: AppError, state: State) -> Answer:
     language = language_of(state)
     return Answer(
         error.status,
-        problem_bytes(error, state["request_id"], language),
+        problem_bytes(error, state, language),
         problem_headers(error, language),
     )

@@ -1,5 +1,6 @@
 """Commands that run the program: serve, migrate, check."""
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -11,8 +12,10 @@ import uvicorn
 from sqlalchemy.exc import OperationalError
 
 from bugtracker.app import create_app, create_runtime
+from bugtracker.cli.doubts import warnings
 from bugtracker.cli.names import environment_variable
 from bugtracker.db import owner_engine
+from bugtracker.errors import UsernameTaken
 from bugtracker.http_server import DrainingServer, server_config
 from bugtracker.launch import DEMO_PASSWORD, database_environment, owner_url, runtime_for
 from bugtracker.logs import configure_logging, log_uncaught
@@ -73,11 +76,16 @@ def _working(runtime: Runtime) -> Iterator[None]:
         thread.stop()
 
 
-def _seed(runtime: Runtime) -> "Seeded":
+def _seed(runtime: Runtime) -> "Seeded | None":
+    """The demo; none where its names belong to others by now, which is no reason not to serve."""
     from bugtracker.cli.progress import Silent
     from bugtracker.seeding import seed_demo
 
-    return seed_demo(runtime.db, runtime.hasher, password=DEMO_PASSWORD, progress=Silent())
+    try:
+        return seed_demo(runtime.db, runtime.hasher, password=DEMO_PASSWORD, progress=Silent())
+    except (UsernameTaken, ValueError) as error:
+        click.echo(f"Warning: there is no demo, somebody has a name it wants: {error}", err=True)
+        return None
 
 
 def _server(runtime: Runtime) -> uvicorn.Server:
@@ -169,7 +177,8 @@ def migrate() -> None:
 def check() -> None:
     """Check the configuration: settings, secrets, database, schema, roles.
 
-    Exit code 1 when something would keep the program from working.
+    Exit code 1 when something would keep the program from working; warns of what is probably not
+    meant: variables that no setting has, an open organisation that there is not.
     """
     with database_environment(Settings()) as settings:
         runtime = create_runtime(settings)
@@ -177,12 +186,15 @@ def check() -> None:
             click.echo(f"{environment_variable(name):42} {value}")
         click.echo("")
         problems = _problems(runtime)
+        doubts = warnings(runtime, os.environ) if not problems else []
         runtime.db.close()
     for problem in problems:
         click.echo(f"problem: {problem}", err=True)
+    for doubt in doubts:
+        click.echo(f"warning: {doubt}", err=True)
     if problems:
         raise SystemExit(1)
-    click.echo("All is well.")
+    click.echo("It works, but see the warnings." if doubts else "All is well.")
 
 
 def _problems(runtime: Runtime) -> list[str]:

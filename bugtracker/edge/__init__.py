@@ -38,7 +38,6 @@ from bugtracker.errors import (
     RateLimitExceeded,
 )
 from bugtracker.ids import new_id
-from bugtracker.language import language_of
 from bugtracker.logs import log_request
 from bugtracker.messages import _
 from bugtracker.metrics import rate_limited
@@ -161,7 +160,7 @@ class Edge:
     async def _fail(self, scope: Scope, exchange: Exchange, error: AppError) -> None:
         """Answer with the error; once an answer has begun, returning makes the server close."""
         if not exchange.started:
-            await exchange.refuse(error, language_of(scope["state"]))
+            await exchange.refuse(error, scope["state"])
 
     async def _admit(self, scope: Scope, read: RequestHeaders, exchange: Exchange) -> None:
         """Let the request through to the application, or raise what is wrong with it."""

@@ -1,11 +1,13 @@
 """One request and its answer: the state of the edge between them, and the headers it adds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
+from typing import Any
 
 from starlette.types import Message, Receive, Send
 
 from bugtracker.edge.bodies import discard_body
 from bugtracker.errors import AppError, problem_bytes, problem_headers, raw_headers
+from bugtracker.language import language_of
 
 Pairs = tuple[tuple[bytes, bytes], ...]
 
@@ -94,9 +96,10 @@ class Exchange:
             body = b""
         await self.send({"type": "http.response.body", "body": body})
 
-    async def refuse(self, error: AppError, language: str) -> None:
-        """Answer with a problem document."""
-        body = problem_bytes(error, self.request_id, language)
+    async def refuse(self, error: AppError, state: MutableMapping[str, Any]) -> None:
+        """Answer with a problem document, to the request of this ASGI state."""
+        language = language_of(state)
+        body = problem_bytes(error, state, language)
         headers: Pairs = (
             (b"content-length", b"%d" % len(body)),
             *raw_headers(problem_headers(error, language)),

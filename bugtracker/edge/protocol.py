@@ -93,7 +93,7 @@ class EdgeProtocol(HttpToolsProtocol):
         request_id = new_id().hex
         ours = msg if isinstance(msg, Message) else _("Invalid HTTP request received.")
         error = RequestMalformed(ours)
-        body = problem_bytes(error, request_id, SOURCE)
+        body = problem_bytes(error, {"request_id": request_id}, SOURCE)
         headers = [
             *self.server_state.default_headers,
             *SECURITY_HEADERS,

@@ -32,6 +32,8 @@ def verify_email(runtime: Runtime, account_id: str, language: str = SOURCE) -> N
 def reset_password(runtime: Runtime, account_id: str, language: str = SOURCE) -> None:
     """Mails a link for a new password; earlier ones end. Nothing for an unverified or missing
     account: a reset must not verify an address."""
+    if _told_of_removal(runtime, account_id, language):
+        return
     lifetime = runtime.settings.reset_token_seconds
     _send_link(runtime, account_id, Link(RESET, "password/reset", lifetime, language))
 
@@ -39,6 +41,8 @@ def reset_password(runtime: Runtime, account_id: str, language: str = SOURCE) ->
 def magic_link(runtime: Runtime, account_id: str, language: str = SOURCE) -> None:
     """Mails a link to log in with; earlier ones end. Nothing for an unverified or missing
     account."""
+    if _told_of_removal(runtime, account_id, language):
+        return
     lifetime = runtime.settings.magic_link_seconds
     _send_link(runtime, account_id, Link(MAGIC_LINK, "magic-link/login", lifetime, language))
 
@@ -115,10 +119,31 @@ def password_changed(runtime: Runtime, account_id: str, language: str = SOURCE) 
 
 def address_known(runtime: Runtime, account_id: str, language: str = SOURCE) -> None:
     """Mails the owner of an address that somebody tried to register it again."""
+    if _told_of_removal(runtime, account_id, language):
+        return
     with runtime.db.transaction() as session:
         account = _account(session, account_id)
     if account is not None:
         send_to_account(runtime.settings, "address_known", account, {}, language)
+
+
+def _told_of_removal(runtime: Runtime, account_id: str, language: str) -> bool:
+    """Mails somebody whose last organisation removed them why nothing works; False for others.
+
+    No answer may tell, so whoever has only that one waits for a mail that never comes. What the
+    operator disabled is between the two of them.
+    """
+    with runtime.db.transaction() as session:
+        account = session.scalar(
+            select(Account).where(
+                Account.id == UUID(account_id),
+                Account.deactivated_by_removal,
+                Account.verified_at.is_not(None),
+            )
+        )
+    if account is not None:
+        send_to_account(runtime.settings, "account_disabled", account, {}, language)
+    return account is not None
 
 
 def _account(session: Session, account_id: str, *, for_update: bool = False) -> Account | None:

@@ -13,6 +13,7 @@ from bugtracker.edge.addresses import parse_address
 from bugtracker.errors import (
     AuthenticationRequired,
     OrganisationRequired,
+    PermissionDenied,
     SessionRequired,
     TokenInvalid,
 )
@@ -23,6 +24,7 @@ from bugtracker.runtime import Runtime
 from bugtracker.security.api_keys import hash_of, looks_like_key
 from bugtracker.security.permissions import ACCOUNT, require_permission
 from bugtracker.security.principal import Principal
+from bugtracker.security.scoping import refuse_elsewhere
 from bugtracker.security.tokens import AccessClaims
 from bugtracker.threads import OPENED
 
@@ -64,10 +66,15 @@ def bearer_handler(
             state = request.scope["state"]
             opened = state[OPENED] = Opened(runtime.db)
             principal = authenticate(runtime, opened, token, state["client_ip"])
-            authorise(operation, principal)
+            # Before the refusal: its line in the log is all that tells who was denied what.
             state["principal"], state["operation_id"] = principal, operation.id
             state["account_id"], state["org_id"] = principal.account_id, principal.org_id
             state["via_key"] = principal.api_key_id
+            try:
+                authorise(operation, principal)
+            except PermissionDenied:
+                refuse_other_organisation(opened, principal, request.path_params)
+                raise
             return {"sub": str(principal.account_id)}
 
     return BearerHandler
@@ -170,6 +177,18 @@ def authorise(operation: Operation, principal: Principal) -> None:
     if principal.org_id is None or principal.role is None:
         raise OrganisationRequired(_("Create or join an organisation, then refresh with org_id."))
     require_permission(principal, permission)
+
+
+def refuse_other_organisation(
+    opened: Opened, principal: Principal, path: Mapping[str, str]
+) -> None:
+    """403 with what to do, where the path names another organisation of the caller's than the
+    token does: what they may in the one is no answer about the other."""
+    try:
+        org_id = UUID(path["organisation_id"])
+    except (KeyError, ValueError):
+        return
+    refuse_elsewhere(opened.connection, principal, org_id)
 
 
 def require_session(principal: Principal) -> None:

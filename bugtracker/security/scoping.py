@@ -7,7 +7,7 @@ organisation before project before issue before comment, so that writers wait an
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import Select, and_, bindparam, select, text, update
+from sqlalchemy import Connection, Select, and_, bindparam, select, text, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from bugtracker.context import Context
@@ -15,6 +15,7 @@ from bugtracker.errors import OrganisationNotCurrent, ResourceNotFound
 from bugtracker.messages import Message, _
 from bugtracker.models import Comment, Issue, Member, Organisation, Project
 from bugtracker.security.named import OfIssue, in_same_project
+from bugtracker.security.principal import Principal
 
 IS_PROJECT = and_(
     Project.org_id == bindparam("of_org", type_=Project.org_id.type),
@@ -91,17 +92,23 @@ def require_current(ctx: Context, organisation_id: str) -> None:
     org_id = UUID(organisation_id)
     if org_id == ctx.org_id:
         return
+    refuse_elsewhere(ctx.session.connection(), ctx.principal, org_id)
+    raise not_found("organisation")
+
+
+def refuse_elsewhere(connection: Connection, caller: Principal, org_id: UUID) -> None:
+    """403 for an organisation of the caller's that is not the token's; their role in the token's
+    says nothing about that one. In a transaction of the caller's."""
     joined = select(Member.role).where(
-        Member.org_id == org_id, Member.account_id == ctx.user_id, Member.removed_at.is_(None)
+        Member.org_id == org_id, Member.account_id == caller.account_id, Member.removed_at.is_(None)
     )
-    if ctx.session.scalar(joined) is None:
-        raise not_found("organisation")
-    raise OrganisationNotCurrent(
-        _(
-            "To work in it, send the refresh token with org_id {org_id} to /api/auth/refresh.",
-            org_id=org_id,
+    if org_id != caller.org_id and connection.scalar(joined) is not None:
+        raise OrganisationNotCurrent(
+            _(
+                "To work in it, send the refresh token with org_id {org_id} to /api/auth/refresh.",
+                org_id=org_id,
+            )
         )
-    )
 
 
 def lock_organisation(ctx: Context, org_id: UUID | None = None) -> Organisation:

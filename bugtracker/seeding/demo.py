@@ -19,6 +19,7 @@ from bugtracker.seeding.organisations import (
     Seeded,
     create_organisation,
     find_organisation,
+    organisation_of,
 )
 from bugtracker.seeding.tracker import ProjectWriter, create_project
 
@@ -85,17 +86,17 @@ _TITLES = (
 def seed_demo(db: Database, hasher: Hasher, *, password: str, progress: Progress) -> Seeded:
     """Makes the demo organisation unless there is one: six people, three projects, forty issues.
 
-    ``progress`` counts issues and comments. Raises UsernameTaken, or ValueError for an
-    address, when somebody outside the organisation has it.
+    It is there under whatever slug, as long as one of its people is in it. ``progress`` counts
+    issues and comments. Raises UsernameTaken, or ValueError for an address, when somebody outside
+    any organisation has it.
     """
     now = utc_now()
     founded = now - timedelta(days=AGE)
     logins = demo_logins()
     with db.transaction() as session:
         lift_timeouts(session)
-        found = find_organisation(session, SLUG)
-        if found:
-            return Seeded(found, SLUG, created=False, logins=logins)
+        if found := _present(session, logins):
+            return Seeded(*found, created=False, logins=logins)
         hashed = hasher.hash(password)
         org_id, people = create_organisation(session, SLUG, NAME, logins, hashed, founded)
         writers = _write_projects(session, org_id, people, progress, now, founded)
@@ -107,6 +108,11 @@ def seed_demo(db: Database, hasher: Hasher, *, password: str, progress: Progress
         issues=sum(writer.issues for writer in writers),
         comments=sum(writer.comments for writer in writers),
     )
+
+
+def _present(session: Session, logins: tuple[Login, ...]) -> tuple[UUID, str] | None:
+    org_id = find_organisation(session, SLUG)
+    return (org_id, SLUG) if org_id else organisation_of(session, logins)
 
 
 def demo_logins() -> tuple[Login, ...]:

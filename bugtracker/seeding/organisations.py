@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from bugtracker.db import enter_tenant
+from bugtracker.models import Account, Member, Organisation
 from bugtracker.models.organisation import Role
 from bugtracker.services import accounts, organisations
 from bugtracker.services.events import Origin
@@ -49,6 +50,25 @@ def find_organisation(session: Session, slug: str) -> UUID | None:
     lock = func.hashtextextended("bugtracker.seed", 0)
     session.execute(select(func.pg_advisory_xact_lock(lock)))
     return organisations.organisation_by_slug(session, slug)
+
+
+def organisation_of(session: Session, logins: Sequence[Login]) -> tuple[UUID, str] | None:
+    """The first organisation that one of these people joined, and its slug by now: whoever owns
+    it may have renamed it. Leaves the transaction in no tenant."""
+    # Both: somebody else may have registered one of them.
+    them = tuple_(Account.email, Account.username).in_(
+        [(login.email, login.username) for login in logins]
+    )
+    for account_id in session.scalars(select(Account.id).where(them).order_by(Account.id)).all():
+        enter_tenant(session, None, account_id)
+        joined = (
+            select(Organisation.id, Organisation.slug)
+            .join(Member, Member.org_id == Organisation.id)
+            .where(Member.account_id == account_id, Member.removed_at.is_(None))
+        )
+        if row := session.execute(joined.order_by(Organisation.id)).first():
+            return row.id, row.slug
+    return None
 
 
 def create_organisation(

@@ -19,7 +19,7 @@ from bugtracker.db import enter_tenant
 from bugtracker.errors import ServiceUnavailable
 from bugtracker.ids import new_id
 from bugtracker.models import Account, LoginAttempts, Member
-from bugtracker.services import events
+from bugtracker.services import events, whence
 from bugtracker.services.credentials import Found
 
 CODE_WEIGHT = 4
@@ -162,7 +162,7 @@ def record_failure(ctx: Context, attempt: Attempt, account_id: UUID | None, acti
         # Nobody knows who it was.
         origin = events.Origin(ctx.now, org_id, None, who, ctx.request_id)
         account = events.Resource("user", who)
-        events.append(ctx.session, origin, action, account, {})
+        events.append(ctx.session, origin, action, account, whence.told(ctx))
         if attempt.locks_until is not None:
             changes = events.created(locked_until=attempt.locks_until)
             events.append(ctx.session, origin, "account.locked", account, changes)

@@ -27,7 +27,7 @@ from bugtracker.security.authentication import require_session, token_invalid
 from bugtracker.security.permissions import Relations, authorise, authorise_granting, authorise_over
 from bugtracker.security.principal import Principal
 from bugtracker.security.scoping import lock_organisation, not_found
-from bugtracker.services import events, leaving, organisations
+from bugtracker.services import events, leaving, organisations, revocation
 
 NOBODY = Relations()
 
@@ -126,10 +126,12 @@ def lock_account(ctx: Context, user_id: UUID) -> Account | None:
 
 
 def deactivate_after_last(ctx: Context, account: Account) -> None:
-    """Disables a locked account that is in no organisation any more."""
+    """Disables a locked account that is in no organisation any more, and ends its sessions: taken
+    back, the person logs in again, and no token somebody may have got hold of lives on."""
     if account.is_active and not ctx.session.scalar(select(func.is_member_anywhere(account.id))):
         account.is_active, account.deactivated_by_removal = False, True
         account.touch(ctx.now)
+        revocation.end_all(ctx, account.id, "removed")
 
 
 def _reactivate(account: Account, now: datetime) -> None:

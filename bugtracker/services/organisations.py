@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 from bugtracker.conditional import check_if_match
 from bugtracker.context import Context
 from bugtracker.db import enter_tenant
-from bugtracker.errors import OrganisationSlugTaken, Violation
+from bugtracker.errors import OrganisationSlugReserved, OrganisationSlugTaken, Violation
 from bugtracker.ids import new_id
-from bugtracker.messages import _
+from bugtracker.messages import Message, _
 from bugtracker.models import Account, Member, Organisation
 from bugtracker.models.organisation import Role
 from bugtracker.security.scoping import lock_organisation, require_current
@@ -64,9 +64,10 @@ def _by(ctx: Context, account_id: UUID) -> Origin:
 
 
 def create_organisation(ctx: Context) -> UUID:
-    """A new organisation that the caller owns. 409 when its slug is asked for and taken; without
-    one it is made of the name."""
+    """A new organisation that the caller owns. 409 when its slug is asked for and taken or
+    reserved; without one it is made of the name."""
     body, by = ctx.body, _by(ctx, ctx.user_id)
+    _require_unreserved(ctx, None, body.get("slug"))
     slugs = slugs_for(body, ctx.runtime.settings.open_organisation)
     try:
         org_id = found(ctx.session, slugs, body["name"], by)
@@ -88,14 +89,40 @@ def _slug_taken() -> OrganisationSlugTaken:
     return OrganisationSlugTaken(_("Choose another slug."), errors=[violation])
 
 
+def _require_unreserved(ctx: Context, old: str | None, new: str | None) -> None:
+    """409 for the slug of the deployment's open organisation. Nobody takes it, or they would own
+    what everybody joins; nor gives it up: registrations would join nothing, and nobody could have
+    it back."""
+    reserved = ctx.runtime.settings.open_organisation
+    if reserved is None or old == new:
+        return
+    if old == reserved:
+        raise _slug_reserved(
+            _(
+                "Whoever registers joins the organisation with the slug {slug}. It can be renamed"
+                " while the operator has BUGTRACKER_OPEN_ORGANISATION name neither the old slug"
+                " nor the new one.",
+                slug=old,
+            )
+        )
+    if new == reserved:
+        raise _slug_reserved(
+            _("The operator keeps it for what everybody joins. Choose another slug.")
+        )
+
+
+def _slug_reserved(detail: Message) -> OrganisationSlugReserved:
+    violation = Violation("organisation_slug_reserved", _("is reserved"), pointer="/slug")
+    return OrganisationSlugReserved(detail, errors=[violation])
+
+
 def update_organisation(ctx: Context, organisation_id: str) -> None:
-    """Applies a merge patch to the token's organisation. 409 when the slug is taken."""
+    """Applies a merge patch to the token's organisation. 409 when the slug is taken or reserved."""
     require_current(ctx, organisation_id)
     organisation = lock_organisation(ctx)
     check_if_match(ctx, organisation, organisation.id)
+    _require_unreserved(ctx, organisation.slug, ctx.body.get("slug", organisation.slug))
     changes = apply_patch(organisation, ctx.body)
-    if "slug" in changes and organisation.slug == ctx.runtime.settings.open_organisation:
-        raise _slug_taken()
     if not changes:
         return
     organisation.touch(ctx.now)

@@ -82,7 +82,9 @@ def verify_email(ctx: Context) -> Account:
     """Redeems a mailed token, once: the account may log in and is in its organisation."""
     account = _redeem(ctx)
     if account is None:
-        raise _link_invalid(_("Register again to get a new link."))
+        raise _link_invalid(
+            _("Get a new link by POST /api/auth/verify-email/resend with the address.")
+        )
     if not usernames.keep(ctx.session, account.username, account.email):
         raise _link_invalid(
             _("Somebody took the username in the meantime; register again with another one.")

@@ -8,7 +8,6 @@ the victim is holding the other copy.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -29,9 +28,7 @@ from bugtracker.messages import _
 from bugtracker.models import Account, Member, RefreshToken, Session
 from bugtracker.security.secrets import new_token, token_hash
 from bugtracker.security.tokens import AccessClaims, issue_access_token
-from bugtracker.services import events, members, revocation
-
-MAX_USER_AGENT = 400
+from bugtracker.services import events, members, revocation, whence
 
 
 @dataclass(frozen=True)
@@ -53,8 +50,8 @@ def start(ctx: Context, account: Account, wanted: UUID | None, how: Mapping[str,
         id=new_id(),
         account_id=account.id,
         org_id=org_id,
-        user_agent=(ctx.user_agent or "")[:MAX_USER_AGENT] or None,
-        ip=_address(ctx.client_ip),
+        user_agent=whence.user_agent(ctx),
+        ip=whence.address(ctx),
         created_at=ctx.now,
         last_used_at=ctx.now,
         expires_at=ctx.now + timedelta(seconds=ctx.runtime.settings.session_seconds),
@@ -68,7 +65,7 @@ def start(ctx: Context, account: Account, wanted: UUID | None, how: Mapping[str,
         ctx,
         "login.succeeded",
         events.Resource("session", started.id),
-        events.created(**how),
+        {**events.created(**how), **whence.told(ctx)},
         account_id=account.id,
         org_id=org_id,
     )
@@ -105,14 +102,6 @@ def _network(address: Any) -> ColumnElement[Any]:
     """The /24 of an IPv4 address, the /48 of an IPv6 one: what one customer is given, or less."""
     bits = case((func.family(address) == 4, 24), else_=48)
     return func.network(func.set_masklen(address, bits))
-
-
-def _address(client: str) -> IPv4Address | IPv6Address | None:
-    """None for a peer without an address, such as a proxy on a Unix socket."""
-    try:
-        return ip_address(client)
-    except ValueError:
-        return None
 
 
 def wanted_organisation(ctx: Context) -> UUID | None:

@@ -20,6 +20,7 @@ from tests import processes
 from tests.cli.conftest import Run
 from tests.metrics.scraping import scrape
 from tests.processes import COMMAND, free_port
+from tests.world import Org
 
 
 @contextmanager
@@ -34,6 +35,22 @@ def log_in(port: int) -> httpx.Response:
     """As the demo owner, whose password the banner shows."""
     body = {"email": "owner@demo.example", "password": "Tidal-Library-1843"}
     return httpx.post(f"http://127.0.0.1:{port}/api/auth/login", json=body)
+
+
+def rename_demo(port: int, slug: str) -> None:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        client.headers["Authorization"] = f"Bearer {log_in(port).json()['access_token']}"
+        organisation = client.get("/api/auth/me").json()["org_id"]
+        renamed = client.patch(f"/api/organisations/{organisation}", json={"slug": slug})
+        assert renamed.json()["slug"] == slug, renamed.text
+
+
+def stop(process: "subprocess.Popen[str]") -> str:
+    """Ends the server as Ctrl-C does; what it said."""
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 0, said
+    return said
 
 
 def running_servers(directory: Path) -> list[str]:
@@ -72,6 +89,32 @@ class TestServe:
             assert process.returncode == 0
         assert "kept from before" in banner
         assert running_servers(tmp_path) == []
+
+    def test_again_after_the_demo_was_renamed(self, tmp_path: Path) -> None:
+        port, elsewhere = free_port(), {"BUGTRACKER_OPEN_ORGANISATION": "another"}
+        with served(tmp_path, port, **elsewhere) as process:
+            rename_demo(port, "renamed-demo")
+            stop(process)
+        with served(tmp_path, port, **elsewhere) as process:
+            assert log_in(port).status_code == 200
+            assert "organisation 'renamed-demo' (kept from before)" in stop(process)
+
+    def test_without_a_demo_where_somebody_else_has_its_names(self, tmp_path: Path) -> None:
+        port = free_port()
+        names = ("--email", "owner@demo.example", "--username", "first", "--org", "first")
+        subprocess.run(
+            [*COMMAND, "create-user", *names, "--role", "member", "--password-stdin"],
+            env={**os.environ, "BUGTRACKER_LOCAL_DIR": str(tmp_path)},
+            input="Tidal-Library-1843",
+            text=True,
+            check=True,
+            timeout=180,
+        )
+        with served(tmp_path, port) as process:
+            assert log_in(port).status_code == 200
+            said = stop(process)
+        assert "Warning: there is no demo, somebody has a name it wants" in said
+        assert "Demo logins" not in said
 
     def test_a_port_in_use_is_a_clear_error(self, tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -137,6 +180,22 @@ class TestCheck:
             result = run(command, env={"BUGTRACKER_COMMON_PASSWORDS_FILE": str(path)})
             assert result.exit_code == 1
             assert f"BUGTRACKER_COMMON_PASSWORDS_FILE: Value error, {path} is not" in result.stderr
+
+    def test_warns_of_variables_that_no_setting_has(self, run: Run) -> None:
+        given = {"BUGTRACKER_RATE_LIMT_LOGIN": "5 per minute", "BUGTRACKER_URL": "http://x"}
+        result = run("check", env=given)
+        assert result.exit_code == 0, result.output
+        meant = "BUGTRACKER_RATE_LIMT_LOGIN is no setting; is BUGTRACKER_RATE_LIMIT_LOGIN meant?"
+        assert f"warning: {meant}" in result.stderr
+        assert "BUGTRACKER_URL is" not in result.stderr
+        assert "All is well." not in result.stdout
+
+    def test_warns_of_an_open_organisation_that_does_not_exist(self, run: Run, org: Org) -> None:
+        result = run("check", env={"BUGTRACKER_OPEN_ORGANISATION": f"{org.slug}-gone"})
+        assert result.exit_code == 0, result.output
+        assert f"warning: no organisation has the slug '{org.slug}-gone'" in result.stderr
+        there = run("check", env={"BUGTRACKER_OPEN_ORGANISATION": org.slug})
+        assert "warning" not in there.stderr
 
     def test_an_unreachable_database_is_a_problem(self, run: Run) -> None:
         result = run("check", env={"DATABASE_URL": "postgresql+psycopg://nobody@127.0.0.1:1/x"})

@@ -69,6 +69,17 @@ class TestRequestLine:
         )  # fmt: skip
 
     @pytest.mark.parametrize(
+        ("target", "code"),
+        [("//", "resource_not_found"), ("/boom", "internal_error"), ("/echo", None)],
+    )
+    def test_names_the_code_of_a_refusal(
+        self, served: Served, log: io.StringIO, target: str, code: str | None
+    ) -> None:
+        served.request(target)
+        (line,) = (line for line in lines(log) if line["event"] == "request")
+        assert line.get("code") == code
+
+    @pytest.mark.parametrize(
         ("target", "status"), [("//", 404), ("/%0a%ff", 400), ("/boom", 500), ("/echo", 200)]
     )
     def test_is_there_once_for_every_request(

@@ -6,8 +6,10 @@ from uuid import UUID, uuid4
 import httpx
 import psycopg
 import pytest
-from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy import NullPool, create_engine, func, select, text
 
+from bugtracker.audit.sealing import seal_now
+from bugtracker.audit.verifying import verify
 from bugtracker.embedded import Cluster
 from bugtracker.models.organisation import Role
 from bugtracker.runtime import Runtime
@@ -124,6 +126,25 @@ class TestSecurityEvents:
         assert failed["resource"]["type"] == "user"
         assert succeeded["action"] == "login.succeeded"
         assert succeeded["actor"]["username"] == person.username
+
+    def test_where_logins_came_from_is_told_and_can_be_erased(
+        self, runtime: Runtime, org: Org, person: Newcomer
+    ) -> None:
+        bearer = {"User-Agent": "=Zulu" + "x" * 500}
+        login = {"email": person.email, "password": person.password}
+        for body in (login, {**login, "password": "Wrong-Words-12"}):
+            person.http.post("/api/auth/login", json=body, headers=bearer)
+        seal_now(runtime, org.id)
+        for event in listed(org.admin, action="login.*")[:2]:
+            told = {change["field"]: change["new"] for change in event["changes"]}
+            assert (told["ip"], told["user_agent"]) == ("127.0.0.1", bearer["User-Agent"][:400])
+            with runtime.db.transaction(org_id=org.id) as session:
+                assert session.scalar(select(func.anonymise_event(UUID(event["id"]))))
+        for event in listed(org.admin, action="login.*")[:2]:
+            told = {change["field"]: change["new"] for change in event["changes"]}
+            assert (told["ip"], told["user_agent"]) == (None, None)
+        with runtime.db.transaction(org_id=org.id) as session:
+            assert verify(session, runtime.keyring, org.id).ok
 
     def test_no_secret_is_in_them(self, org: Org, person: Newcomer) -> None:
         wrong = "Kanarienvogel-77"

@@ -18,7 +18,7 @@ from tests.behind import change_claim, change_token
 from tests.conformance import Conformance
 from tests.registering import Newcomer, answer, newcomer, text_of
 from tests.serving import serve
-from tests.world import World
+from tests.world import World, refused
 
 PAST = utc_now() - timedelta(seconds=1)
 
@@ -273,6 +273,31 @@ class TestOpenOrganisation:
         assert victim.me()["org_id"] is None
         org = open_world.create_org(slug)
         assert str(org.id) != stolen
+
+    def test_keeps_its_slug(self, open_world: World) -> None:
+        slug = str(open_world.runtime.settings.open_organisation)
+        org = open_world.create_org(slug)
+        path = f"/api/organisations/{org.id}"
+        problem = refused(
+            org.owner.patch(path, {"name": "Ours", "slug": f"{slug}-2"}),
+            409,
+            "organisation_slug_reserved",
+        )
+        assert "BUGTRACKER_OPEN_ORGANISATION" in problem["detail"]
+        renamed = org.owner.patch(path, {"name": "Ours", "slug": slug}).json()
+        assert (renamed["name"], renamed["slug"]) == ("Ours", slug)
+
+    def test_no_other_gets_its_slug_and_none_is_told_that_somebody_has_it(
+        self, open_world: World
+    ) -> None:
+        slug = str(open_world.runtime.settings.open_organisation)
+        org = open_world.create_org()
+        for response in (
+            org.owner.patch(f"/api/organisations/{org.id}", {"slug": slug}),
+            org.owner.post("/api/organisations", {"name": "Mine", "slug": slug}),
+        ):
+            problem = refused(response, 409, "organisation_slug_reserved")
+            assert problem["errors"][0]["pointer"] == "/slug"
 
 
 def newcomer_like(other: Newcomer, **different: str) -> Newcomer:

@@ -9,9 +9,9 @@ from sqlalchemy import text
 from bugtracker.clock import utc_now
 from bugtracker.importing.people import People
 from bugtracker.services import events
-from tests.behind import events_of
+from tests.behind import employee, events_of
 from tests.inviting import accept, invited, token_for
-from tests.registering import newcomer
+from tests.registering import get_me, newcomer, refresh, tokens_of
 from tests.world import Caller, Json, Org, World, refused
 
 USERS = "/api/users"
@@ -132,7 +132,9 @@ class TestDeleteUser:
         restored = org.admin.post(f"{url(person)}/restore").json()
         assert (restored["is_active"], restored["removed_at"]) == (True, None)
         assert self._can_use_account(world, person) is True
-        assert person.get(f"{USERS}/me").json()["role"] == "member"
+        refused(person.get(f"{USERS}/me"), 401, "token_invalid")
+        again = world.client(Authorization=f"Bearer {world.open_session(person.id, org.id)[1]}")
+        assert again.get(f"{USERS}/me").json()["role"] == "member"
 
     def test_who_was_imported_goes_and_comes_back_like_others(self, world: World, org: Org) -> None:
         person = world.import_person(org, "tidewatch")
@@ -162,6 +164,48 @@ class TestDeleteUser:
         change(org.owner, org.member, role="auditor")
         stale = org.owner.delete(url(org.member), headers={"If-Match": tag})
         refused(stale, 412, "precondition_failed")
+
+    def test_ends_all_sessions_with_the_account_for_good(
+        self, world: World, org: Org, anonymous: httpx.Client
+    ) -> None:
+        person = employee(world, org, anonymous, world.runtime.settings)
+        before = tokens_of(person.login())
+        user_id = UUID(get_me(anonymous, before["access_token"]).json()["id"])
+        assert org.admin.delete(url(user_id)).status_code == 204
+        assert org.admin.post(f"{url(user_id)}/restore").status_code == 200
+        refused(get_me(anonymous, before["access_token"]), 401, "token_invalid")
+        refused(refresh(anonymous, before["refresh_token"]), 401, "refresh_token_invalid")
+        assert person.me()["role"] == "developer"
+
+    def test_leaves_the_sessions_of_somebody_with_another_organisation(
+        self, world: World, org: Org, anonymous: httpx.Client
+    ) -> None:
+        person = employee(world, org, anonymous, world.runtime.settings)
+        tokens = tokens_of(person.login())
+        user_id = UUID(get_me(anonymous, tokens["access_token"]).json()["id"])
+        other = world.create_org()
+        world.join(user_id, other.id, "member")
+        assert org.admin.delete(url(user_id)).status_code == 204
+        moved = tokens_of(refresh(anonymous, tokens["refresh_token"], org_id=str(other.id)))
+        assert get_me(anonymous, moved["access_token"]).json()["role"] == "member"
+        assert org.admin.post(f"{url(user_id)}/restore").status_code == 200
+        back = tokens_of(refresh(anonymous, moved["refresh_token"], org_id=str(org.id)))
+        assert get_me(anonymous, back["access_token"]).json()["role"] == "developer"
+
+    @pytest.mark.usefixtures("worker")
+    def test_who_asks_for_the_account_is_told_by_mail_only(
+        self, world: World, org: Org, anonymous: httpx.Client
+    ) -> None:
+        settings = world.runtime.settings
+        person = employee(world, org, anonymous, settings)
+        user_id = UUID(person.me()["id"])
+        assert org.admin.delete(url(user_id)).status_code == 204
+        forgot = {"email": person.email}
+        assert anonymous.post("/api/auth/password/forgot", json=forgot).status_code == 202
+        assert person.mail()["subject"] == "Your account is disabled"
+        person.username = newcomer(anonymous, settings).username
+        assert person.register().status_code == 202
+        assert person.mail(2)["subject"] == "Your account is disabled"
 
     def _can_use_account(self, world: World, person: Caller) -> bool:
         _, token = world.open_session(person.id, None)

@@ -27,6 +27,10 @@ def role_of(caller: Caller, org: Org) -> str:
     return role
 
 
+def members(org: Org, person: Caller) -> str:
+    return f"{url(org)}/members/{person.id}"
+
+
 def slug() -> str:
     return f"tides-{uuid4().hex[:12]}"
 
@@ -157,6 +161,25 @@ class TestUpdateOrganisation:
         )
         assert str(other.id) in problem["detail"]
         assert other.owner.get(url(other)).json()["name"] == other.slug
+
+    def test_says_so_to_whoever_may_not_do_it_in_the_tokens_either(
+        self, world: World, org: Org
+    ) -> None:
+        other, person = world.create_org(), org.member
+        problem = refused(person.patch(url(other), {"name": "Mine"}), 403, "permission_denied")
+        assert str(other.id) not in problem["detail"]
+        refused(person.patch(f"{URL}/none", {"name": "Mine"}), 403, "permission_denied")
+        world.join(person.id, other.id, "owner")
+        there = refused(person.patch(url(other), {"name": "M"}), 403, "organisation_not_current")
+        assert str(other.id) in there["detail"]
+        for verb, path in (("post", f"{url(other)}/transfer"), ("delete", members(other, person))):
+            answer = person.http.request(verb, path)
+            refused(answer, 403, "organisation_not_current")
+        refused(person.patch(url(org), {"name": "Mine"}), 403, "permission_denied")
+        world.remove(other, person)
+        assert without_id(problem) == without_id(
+            refused(person.patch(url(other), {"name": "Mine"}), 403, "permission_denied")
+        )
 
     def test_an_older_version_is_refused(self, org: Org) -> None:
         tag = org.admin.get(url(org)).headers["ETag"]

@@ -89,6 +89,44 @@ class TestMagicLink:
         assert sink.conversations == 0
 
 
+REMOVED = {"is_active": False, "deactivated_by_removal": True}
+LETTERS = {
+    "magic_link": mail_jobs.magic_link,
+    "reset_password": mail_jobs.reset_password,
+    "address_known": mail_jobs.address_known,
+}
+
+
+class TestRemovedByTheLastOrganisation:
+    @pytest.mark.parametrize("kind", LETTERS)
+    def test_is_told_why_nothing_works_and_gets_no_link(
+        self, runtime: Runtime, sink: Sink, kind: str
+    ) -> None:
+        person = stored(runtime, **REMOVED)
+        LETTERS[kind](runtime, str(person.id))
+        (mail,) = sink.mails
+        assert mail["Subject"] == "Your account is disabled"
+        assert sink.envelopes[0].rcpt_tos == ["ada@example.com"]
+        for form in FORMS:
+            shown = text_of(mail, form)
+            for told in ("ada", "the last organisation it was in removed it", "by inviting this"):
+                assert told in shown
+            assert not SECRET.search(shown)
+        assert tokens(runtime, person.id) == []
+
+    @pytest.mark.parametrize("kind", LETTERS)
+    def test_nobody_else_is_told(self, runtime: Runtime, sink: Sink, kind: str) -> None:
+        unverified = stored(runtime, verified_at=None, **REMOVED)
+        operators = stored(runtime, username="eve", email="eve@example.com", is_active=False)
+        for account_id in (unverified.id, operators.id, new_id()):
+            LETTERS[kind](runtime, str(account_id))
+        assert sink.conversations == 0
+
+    def test_is_told_in_their_own_language(self, runtime: Runtime, sink: Sink) -> None:
+        mail_jobs.reset_password(runtime, str(stored(runtime, language="de", **REMOVED).id), "hi")
+        assert sink.mails[0]["Subject"] == "Ihr Konto ist deaktiviert"
+
+
 class TestNewSignIn:
     def test_says_device_address_and_time_and_has_no_secret(
         self, runtime: Runtime, sink: Sink

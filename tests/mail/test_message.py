@@ -34,7 +34,9 @@ VALUES = {
 }
 # Those that the jobs which erase people send.
 FAREWELLS = ["account_deleted", "deletion_approved"]
-KINDS = sorted([*FAREWELLS, *(name[5:] for name in JOBS if name.startswith("mail."))])
+# Sent in the place of what was asked for.
+INSTEAD = ["account_disabled"]
+KINDS = sorted([*FAREWELLS, *INSTEAD, *(name[5:] for name in JOBS if name.startswith("mail."))])
 HEADERS = {
     "from",
     "to",

@@ -20,6 +20,8 @@ from tests.behind import change_account, employee
 from tests.registering import Newcomer, answer, newcomer
 from tests.world import World
 
+REMOVED: dict[str, object] = {"is_active": False, "deactivated_by_removal": True}
+
 
 @contextmanager
 def work(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
@@ -85,6 +87,22 @@ class TestRegister:
         assert any("INSERT INTO accounts" in step for step in for_unknown)
         assert for_known == for_unknown
 
+    def test_so_does_one_whose_last_organisation_removed_it_and_answers_are_alike(
+        self,
+        runtime: Runtime,
+        monkeypatch: pytest.MonkeyPatch,
+        known: Newcomer,
+        unknown: Newcomer,
+    ) -> None:
+        change_account(runtime, known, **REMOVED)
+        known.username = f"{known.username}-2"
+        with work(runtime, monkeypatch) as for_unknown:
+            first = unknown.register()
+        with work(runtime, monkeypatch) as for_removed:
+            second = known.register()
+        assert for_removed == for_unknown
+        assert answer(first) == answer(second)
+
     def test_a_taken_username_takes_the_same_work(
         self,
         runtime: Runtime,
@@ -116,7 +134,9 @@ class TestMailedLinks:
         unverified = newcomer(anonymous, settings).registered()
         disabled = employee(world, world.create_org(), anonymous, settings)
         change_account(runtime, disabled, is_active=False)
-        people = (unknown, unverified, disabled, known)
+        removed = employee(world, world.create_org(), anonymous, settings)
+        change_account(runtime, removed, **REMOVED)
+        people = (unknown, unverified, disabled, removed, known)
         asked, answers = [], []
         # From here on the limit of this address is nearer than that of any mailbox.
         for _ in range(3):
@@ -131,8 +151,9 @@ class TestMailedLinks:
         assert all(other == answers[0] for other in answers)
         # The queue sends its statement past SQLAlchemy; the savepoint around it is seen.
         assert any(step.startswith("SAVEPOINT") for step in asked[0])
-        assert all(steps == asked[0] for steps in asked[:4])
-        assert all(steps == asked[4] for steps in asked[4:])
+        half = len(people)
+        assert all(steps == asked[0] for steps in asked[:half])
+        assert all(steps == asked[half] for steps in asked[half:])
 
 
 class TestResendVerification:

@@ -4,12 +4,14 @@ from collections import Counter
 from functools import partial
 from uuid import UUID
 
+import httpx
 import pytest
 from sqlalchemy import select
 
 from bugtracker.models import Account, Comment, Issue
-from tests.behind import events_of
+from tests.behind import employee, events_of
 from tests.parallel import Call, at_once
+from tests.registering import get_me, refresh, tokens_of
 from tests.world import Caller, Org, World
 
 TIMES = 50
@@ -56,6 +58,25 @@ class TestDeleteAndRestore:
         answers = at_once([partial(each.owner.delete, path) for each in orgs])
         assert [answer.status_code for answer in answers] == [204] * 4
         assert account_of(world, org.member).is_active is False
+
+    @pytest.mark.parametrize("round_", range(5))
+    def test_no_session_from_before_survives_logins_and_refreshes_at_once(
+        self, world: World, org: Org, anonymous: httpx.Client, round_: int
+    ) -> None:
+        del round_
+        person = employee(world, org, anonymous, world.runtime.settings)
+        sessions = [tokens_of(person.login()) for _ in range(3)]
+        path = f"/api/users/{get_me(anonymous, sessions[0]['access_token']).json()['id']}"
+        calls: list[Call] = [
+            partial(refresh, anonymous, session["refresh_token"]) for session in sessions
+        ]
+        answers = at_once([*calls, partial(org.owner.delete, path), person.login, person.login])
+        assert {answer.status_code for answer in answers} <= {200, 204, 401}
+        assert org.owner.post(f"{path}/restore").status_code == 200
+        issued = [answer.json() for answer in answers if answer.status_code == 200]
+        assert {get_me(anonymous, each["access_token"]).status_code for each in issued} <= {401}
+        for each in [*sessions, *issued]:
+            assert refresh(anonymous, each["refresh_token"]).status_code == 401
 
     def test_a_login_meanwhile_waits_and_never_deadlocks(self, world: World, org: Org) -> None:
         person = org.member
