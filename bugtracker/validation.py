@@ -20,6 +20,8 @@ MAX_VIOLATIONS = 100
 MAX_NAME = 200
 """Longest member or parameter name that a violation repeats, in characters."""
 
+JSON = "application/json"
+
 Coerce = Callable[[str], Any]
 
 
@@ -67,17 +69,35 @@ class OperationValidator:
         MediaTypeNotSupported for another type; RequestMalformed when it is not JSON.
         """
         if self._body is None:
-            return None, []
+            return None, self._superfluous(media_type, content)
         if not content and media_type in (None, *self._operation.media_types):
             missing = Violation("required", _("a JSON body is required"), pointer="")
             return None, [missing] if self._operation.body_required else []
-        if media_type not in self._operation.media_types:
-            raise MediaTypeNotSupported(
-                _("Send the body as {types}.", types=one_of(self._operation.media_types)),
-                headers={"Accept": ", ".join(self._operation.media_types)},
-            )
-        value = parse_json(content)
+        value = _parsed(media_type, content, self._operation.media_types)
         return value, list(_body_violations(self._body.iter_errors(value), self._body_hint))
+
+    def _superfluous(self, media_type: str | None, content: bytes) -> list[Violation]:
+        """What is wrong with a body where there is none; many clients send an empty object."""
+        if not content or not _heeds_bodies(self._operation):
+            return []
+        if _parsed(media_type, content, (JSON,)) == {}:
+            return []
+        return [Violation("unexpected_body", _("this operation takes no body"), pointer="")]
+
+
+def _heeds_bodies(operation: Operation) -> bool:
+    """Whether a body could be meant for this operation: not with GET, nor where it is only told
+    to be sent elsewhere."""
+    return operation.method != "get" and "308" not in operation.raw["responses"]
+
+
+def _parsed(media_type: str | None, content: bytes, accepted: tuple[str, ...]) -> Any:
+    if media_type not in accepted:
+        raise MediaTypeNotSupported(
+            _("Send the body as {types}.", types=one_of(accepted)),
+            headers={"Accept": ", ".join(accepted)},
+        )
+    return parse_json(content)
 
 
 class _ParameterSet:

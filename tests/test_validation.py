@@ -208,8 +208,30 @@ class TestBody:
         with pytest.raises(RequestMalformed):
             validator("login").body(JSON, b"{")
 
-    def test_is_ignored_where_there_is_none(self) -> None:
-        assert validator("get_me").body("text/plain", b"hello") == (None, [])
+    @pytest.mark.parametrize("operation", ["get_me", "redirect_login"])
+    def test_is_ignored_where_nobody_would_heed_it(self, operation: str) -> None:
+        assert validator(operation).body("text/plain", b"hello") == (None, [])
+
+    @pytest.mark.parametrize(
+        ("media_type", "content"),
+        [(None, b""), (JSON, b""), ("text/plain", b""), (JSON, b"{}"), (JSON, b" { } ")],
+    )
+    def test_may_be_empty_where_there_is_none(self, media_type: str | None, content: bytes) -> None:
+        assert validator("restore_user").body(media_type, content) == (None, [])
+
+    @pytest.mark.parametrize("content", [b'{"role": "auditor"}', b"[]", b"null", b'""'])
+    def test_is_refused_where_there_is_none(self, content: bytes) -> None:
+        (violation,) = validator("restore_user").body(JSON, content)[1]
+        assert found([violation]) == {("", "unexpected_body")}
+        assert violation.detail == "this operation takes no body"
+
+    @pytest.mark.parametrize(
+        "media_type", [None, "text/plain", "application/x-www-form-urlencoded"]
+    )
+    def test_of_another_type_is_refused_where_there_is_none(self, media_type: str | None) -> None:
+        with pytest.raises(MediaTypeNotSupported) as refusal:
+            validator("delete_user").body(media_type, b"x")
+        assert refusal.value.headers == {"Accept": JSON}
 
 
 class TestViolations:
