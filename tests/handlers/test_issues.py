@@ -231,7 +231,16 @@ class TestUpdateIssue:
         changed = org.member.patch(url(issue), {"assignee_id": None, "due_date": None}).json()
         assert (changed["assignee_id"], changed["due_date"]) == (None, None)
 
-    @pytest.mark.parametrize("field", ["title", "description", "status", "priority"])
+    def test_null_empties_the_description(self, world: World, org: Org, project: Json) -> None:
+        issue = org.member.create_issue(project, description="*Everywhere*")
+        changed = org.member.patch(url(issue), {"description": None}).json()
+        assert (changed["description"], changed["version"]) == ("", 2)
+        assert len(world.events(org, issue)) == 2
+        again = org.member.patch(url(issue), {"description": None}).json()
+        assert again == changed
+        assert len(world.events(org, issue)) == 2
+
+    @pytest.mark.parametrize("field", ["title", "status", "priority"])
     def test_null_clears_nothing_else(self, org: Org, project: Json, field: str) -> None:
         issue = org.member.create_issue(project)
         refused(org.member.patch(url(issue), {field: None}), 400, "request_invalid")

@@ -216,6 +216,12 @@ class TestUpdateProject:
         assert changed == {**expected, "updated_at": changed["updated_at"]}
         assert org.manager.get(url(project)).json() == changed
 
+    def test_null_empties_the_description_and_nothing_else(self, org: Org) -> None:
+        project = org.manager.create_project(name="Quay", description="old")
+        changed = org.manager.patch(url(project), {"description": None}).json()
+        assert (changed["description"], changed["version"]) == ("", 2)
+        refused(org.manager.patch(url(project), {"name": None}), 400, "request_invalid")
+
     def test_a_manager_edits_somebody_elses_project(self, org: Org) -> None:
         project = org.admin.create_project()
         response = org.manager.patch(url(project), {"name": "Renamed"})
@@ -259,7 +265,6 @@ class TestUpdateProject:
             {"name": ""},
             {"name": " \t"},
             {"name": "two\nlines"},
-            {"description": None},
             {"is_archived": None},
             {"is_archived": "true"},
             {"key": "NEW"},
