@@ -145,8 +145,17 @@ class TestPath:
 
     @pytest.mark.parametrize("text", ["x", "01955b4e2e037a428503ac43ac35012b", "01955b4e-2e03"])
     def test_other_ids_are_uuids(self, text: str) -> None:
+        _, violations = validator("get_comment").parameters({"comment_id": text}, b"", {})
+        assert found(violations) == {("comment_id", "format")}
+
+    @pytest.mark.parametrize(
+        ("text", "code"),
+        [("T", "minLength"), ("1TLS", "pattern"), ("TLS-1", "pattern"), ("A" * 11, "pattern"),
+         ("01955b4e2e037a428503ac43ac35012b", "pattern"), ("TLS\n", "pattern")],
+    )  # fmt: skip
+    def test_what_can_be_no_projects_key_is_refused(self, text: str, code: str) -> None:
         _, violations = validator("get_project").parameters({"project_id": text}, b"", {})
-        assert found(violations) == {("project_id", "format")}
+        assert found(violations) == {("project_id", code)}
 
 
 class TestBody:
@@ -328,7 +337,7 @@ class TestOverHttp:
         assert response.status_code == 400
         errors = response.json()["errors"]
         assert {(e.get("parameter") or e["pointer"], e["code"]) for e in errors} == {
-            ("project_id", "format"), ("dry", "unknown_parameter"), ("/title", "type"),
+            ("project_id", "minLength"), ("dry", "unknown_parameter"), ("/title", "type"),
             ("/labels", "additionalProperties"),
         }  # fmt: skip
 

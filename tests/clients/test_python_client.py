@@ -99,7 +99,7 @@ def project(ada: generated.AuthenticatedClient) -> Project:
 
 
 def report(client: generated.AuthenticatedClient, project_id: UUID, body: IssueCreate) -> Issue:
-    made = create_issue.sync(project_id, client=client, body=body)
+    made = create_issue.sync(str(project_id), client=client, body=body)
     assert isinstance(made, Issue)
     return made
 
@@ -153,7 +153,7 @@ class TestThePythonClient:
         seen, cursor, pages = [], UNSET, 0
         while cursor is not None:
             page = list_issues.sync(
-                project.id, client=ada, sort="number", status=["open"], limit=2, cursor=cursor
+                project.key, client=ada, sort="number", status=["open"], limit=2, cursor=cursor
             )
             assert isinstance(page, IssuePage)
             seen += [issue.number for issue in page.items]
@@ -163,7 +163,7 @@ class TestThePythonClient:
     def test_tells_by_a_typed_problem_what_is_wrong_and_where(
         self, ada: generated.AuthenticatedClient, project: Project
     ) -> None:
-        answer = create_issue.sync_detailed(project.id, client=ada, body=IssueCreate(""))
+        answer = create_issue.sync_detailed(project.key, client=ada, body=IssueCreate(""))
         assert answer.status_code == 400
         problem = answer.parsed
         assert isinstance(problem, Problem)
@@ -211,7 +211,7 @@ class TestFields:
     def test_of_lists_of_issues(self, ada: generated.AuthenticatedClient, project: Project) -> None:
         issue = report(ada, project.id, IssueCreate("An hour off"))
         everywhere = list_all_issues.sync(client=ada, fields=["key"])
-        here = list_issues.sync(project.id, client=ada, fields=["key"], include=["reporter"])
+        here = list_issues.sync(project.key, client=ada, fields=["key"], include=["reporter"])
         for page in (everywhere, here):
             assert isinstance(page, IssueFieldsPage)
             assert [(each.key, each.title) for each in page.items] == [(issue.key, UNSET)]
