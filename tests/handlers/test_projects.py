@@ -198,7 +198,7 @@ class TestGetProject:
         assert without_id(foreign) == without_id(missing)
 
     def test_something_else_than_an_id_is_refused(self, org: Org) -> None:
-        problem = refused(org.owner.get("/api/projects/QUAY"), 400, "request_invalid")
+        problem = refused(org.owner.get("/api/projects/QUAY-1"), 400, "request_invalid")
         assert problem["errors"][0]["parameter"] == "project_id"
 
     def test_its_id_may_have_capitals(self, org: Org) -> None:
