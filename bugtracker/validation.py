@@ -1,11 +1,10 @@
 """Checks requests against the contract, with validators compiled at start-up.
 
-Reports every violation at once, each with its place. Messages never repeat what was sent: it
-may be a password.
+Reports every violation at once, each with its place; :mod:`violations` puts them into words.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeGuard
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 from urllib.parse import parse_qsl
 
 from jsonschema_rs import Draft202012Validator, ValidationError
@@ -13,12 +12,14 @@ from jsonschema_rs import Draft202012Validator, ValidationError
 from bugtracker.contract import Contract, Json, Operation, Parameter
 from bugtracker.errors import MediaTypeNotSupported, RequestInvalid, Violation
 from bugtracker.jsonbody import parse_json
-from bugtracker.messages import Message, _, listed, ngettext, one_of
+from bugtracker.messages import _, one_of
 from bugtracker.schemas import Schemas
+from bugtracker.violations import MAX_VIOLATIONS, Wording, wording_of_body, wording_of_parameters
 
-MAX_VIOLATIONS = 100
 MAX_NAME = 200
 """Longest member or parameter name that a violation repeats, in characters."""
+
+JSON = "application/json"
 
 Coerce = Callable[[str], Any]
 
@@ -35,10 +36,9 @@ class OperationValidator:
             for location in ("path", "query", "header")
         }
         self._body: Draft202012Validator | None = None
-        self._body_hint: Message | None = None
         if operation.body is not None:
             self._body = schemas.compile(operation.body)
-            self._body_hint = _choice(contract.resolve(operation.body))
+            self._wording = wording_of_body(operation, contract)
 
     def parameters(
         self, path: Mapping[str, str], query_string: bytes, headers: Mapping[str, str]
@@ -62,22 +62,40 @@ class OperationValidator:
         return values, violations
 
     def body(self, media_type: str | None, content: bytes) -> tuple[Any, list[Violation]]:
-        """The parsed JSON body, and what is wrong with it.
+        """The parsed JSON body, and what is wrong with it. One that may be missing is an object.
 
         MediaTypeNotSupported for another type; RequestMalformed when it is not JSON.
         """
         if self._body is None:
-            return None, []
+            return None, self._superfluous(media_type, content)
         if not content and media_type in (None, *self._operation.media_types):
             missing = Violation("required", _("a JSON body is required"), pointer="")
-            return None, [missing] if self._operation.body_required else []
-        if media_type not in self._operation.media_types:
-            raise MediaTypeNotSupported(
-                _("Send the body as {types}.", types=one_of(self._operation.media_types)),
-                headers={"Accept": ", ".join(self._operation.media_types)},
-            )
-        value = parse_json(content)
-        return value, list(_body_violations(self._body.iter_errors(value), self._body_hint))
+            return {}, [missing] if self._operation.body_required else []
+        value = _parsed(media_type, content, self._operation.media_types)
+        return value, list(_body_violations(self._body.iter_errors(value), self._wording))
+
+    def _superfluous(self, media_type: str | None, content: bytes) -> list[Violation]:
+        """What is wrong with a body where there is none; many clients send an empty object."""
+        if not content or not _heeds_bodies(self._operation):
+            return []
+        if _parsed(media_type, content, (JSON,)) == {}:
+            return []
+        return [Violation("unexpected_body", _("this operation takes no body"), pointer="")]
+
+
+def _heeds_bodies(operation: Operation) -> bool:
+    """Whether a body could be meant for this operation: not with GET, nor where it is only told
+    to be sent elsewhere."""
+    return operation.method != "get" and "308" not in operation.raw["responses"]
+
+
+def _parsed(media_type: str | None, content: bytes, accepted: tuple[str, ...]) -> Any:
+    if media_type not in accepted:
+        raise MediaTypeNotSupported(
+            _("Send the body as {types}.", types=one_of(accepted)),
+            headers={"Accept": ", ".join(accepted)},
+        )
+    return parse_json(content)
 
 
 class _ParameterSet:
@@ -85,6 +103,7 @@ class _ParameterSet:
 
     def __init__(self, parameters: list[Parameter], contract: Contract, schemas: Schemas) -> None:
         self.names = [p.name for p in parameters]
+        self._wording = wording_of_parameters(contract)
         resolved = {p.name: contract.resolve(p.schema) for p in parameters}
         self._coerce = {name: _coercion(schema) for name, schema in resolved.items()}
         self._validator = schemas.compile(
@@ -105,7 +124,7 @@ class _ParameterSet:
                 violations.append(violation)
             values[name] = self._coerce.get(name, str)(text)
         if values or self.names:
-            violations += _parameter_violations(self._validator.iter_errors(values))
+            violations += _parameter_violations(self._validator.iter_errors(values), self._wording)
         return values, violations
 
 
@@ -147,88 +166,17 @@ def _cut(name: str) -> str:
     return name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + "…"
 
 
-def _body_violations(
-    errors: Iterable[ValidationError], hint: Message | None
-) -> Iterable[Violation]:
-    for _number, error in zip(range(MAX_VIOLATIONS), errors, strict=False):
-        for name, code, detail in _explain(error, hint):
-            parts = [*error.instance_path, *([] if name is None else [name])]
-            yield Violation(code, detail, pointer=_pointer(parts))
+def _body_violations(errors: Iterable[ValidationError], wording: Wording) -> Iterator[Violation]:
+    for place, code, detail in wording.explained(errors):
+        yield Violation(code, detail, pointer=_pointer(place))
 
 
-def _parameter_violations(errors: Iterable[ValidationError]) -> Iterable[Violation]:
-    for _number, error in zip(range(MAX_VIOLATIONS), errors, strict=False):
-        for name, code, detail in _explain(error, None):
-            place = name if not error.instance_path else str(error.instance_path[0])
-            code = "unknown_parameter" if code == "additionalProperties" else code
-            yield Violation(code, detail, parameter=_cut(place or ""))
-
-
-def _explain(error: ValidationError, hint: Message | None) -> list[tuple[str | None, str, Message]]:
-    """(member the error is about, keyword, sentence) for each thing the error says."""
-    kind: Any = error.kind
-    keyword = str(error.schema_path[-1]) if error.schema_path else "schema"
-    if keyword == "additionalProperties":
-        unknown = _("is not known here")
-        return [(name, keyword, unknown) for name in kind.unexpected[:MAX_VIOLATIONS]]
-    if keyword == "required":
-        return [(kind.property, keyword, _("is required"))]
-    if keyword == "oneOf":
-        return [(None, keyword, hint or _("must match exactly one of the allowed forms"))]
-    return [(None, *_sentence(kind, keyword))]
-
-
-SENTENCES: dict[str, Message] = {
-    "uniqueItems": _("must not have the same item twice"),
-    "pattern": _("has characters that are not allowed here, or lacks required ones"),
-}
-
-LIMITS: dict[str, Callable[[Any], Message]] = {
-    "minLength": lambda limit: ngettext(
-        "must have at least {n} character", "must have at least {n} characters", limit
-    ),
-    "maxLength": lambda limit: ngettext(
-        "must have at most {n} character", "must have at most {n} characters", limit
-    ),
-    "minItems": lambda limit: ngettext(
-        "must have at least {n} item", "must have at least {n} items", limit
-    ),
-    "maxItems": lambda limit: ngettext(
-        "must have at most {n} item", "must have at most {n} items", limit
-    ),
-    "minProperties": lambda limit: ngettext(
-        "must have at least {n} member", "must have at least {n} members", limit
-    ),
-    "maxProperties": lambda limit: ngettext(
-        "must have at most {n} member", "must have at most {n} members", limit
-    ),
-    "minimum": lambda limit: _("must be at least {limit}", limit=limit),
-    "maximum": lambda limit: _("must be at most {limit}", limit=limit),
-}
-
-
-def _sentence(kind: Any, keyword: str) -> tuple[str, Message]:
-    if keyword == "type":
-        return keyword, _("must be {types}", types=one_of(kind.types))
-    if keyword == "enum":
-        options = listed("null" if option is None else str(option) for option in kind.options)
-        return keyword, _("must be one of {options}", options=options)
-    if keyword == "format":
-        return keyword, _("must be a valid {format}", format=kind.format)
-    if keyword in LIMITS:
-        return keyword, LIMITS[keyword](kind.limit)
-    return keyword, SENTENCES.get(keyword) or _("is not valid")
-
-
-def _choice(schema: Json) -> Message | None:
-    """The sentence for a body that needs exactly one of several members."""
-    branches = schema.get("oneOf", []) if isinstance(schema, dict) else []
-    names = [branch["required"][0] for branch in branches if _is_member_choice(branch)]
-    return _("must have exactly one of {names}", names=listed(names)) if names else None
-
-
-def _is_member_choice(branch: Json) -> TypeGuard[dict[str, list[str]]]:
-    return isinstance(branch, dict) and len(branch.get("required", ())) == 1
+def _parameter_violations(
+    errors: Iterable[ValidationError], wording: Wording
+) -> Iterator[Violation]:
+    for place, code, detail in wording.explained(errors):
+        code = "unknown_parameter" if code == "additionalProperties" else code
+        yield Violation(code, detail, parameter=_cut(str(place[0]) if place else ""))
 
 
 def require_valid(violations: list[Violation]) -> None:

@@ -215,4 +215,37 @@ class TestRequest:
         away.db.close()
 
 
+class TestWithoutBody:
+    """Operations that take none, but for those that are read or lead elsewhere."""
+
+    def test_refuse_one(self, client: httpx.Client, partner: Partner) -> None:
+        for answer in each_without_body(client, partner, b'{"role": "owner"}'):
+            assert (answer.status_code, answer.json()["code"]) == (400, "request_invalid")
+            assert [each["code"] for each in answer.json()["errors"]] == ["unexpected_body"]
+
+    def test_refuse_another_type(self, client: httpx.Client, partner: Partner) -> None:
+        text = {"Content-Type": "text/plain"}
+        for answer in each_without_body(client, partner, b"x", text):
+            assert (answer.status_code, answer.headers["accept"]) == (415, "application/json")
+
+    @pytest.mark.parametrize("content", [b"", b"{}"])
+    def test_take_an_empty_one(
+        self, client: httpx.Client, partner: Partner, content: bytes
+    ) -> None:
+        for answer in each_without_body(client, partner, content):
+            assert answer.status_code in (202, 204, 401, 404)
+
+
 JSON = {"Content-Type": "application/json"}
+
+
+def each_without_body(
+    client: httpx.Client, partner: Partner, content: bytes, typed: dict[str, str] = JSON
+) -> Iterator[httpx.Response]:
+    """The answers of all such operations to this body; logging out comes last."""
+    asked = [each for each in OPERATIONS if each.method != "get" and each.body is None]
+    for operation in sorted(asked, key=lambda each: each.id == "logout_all"):
+        if "308" not in operation.raw["responses"]:
+            method, target = operation.method.upper(), path_of(operation)
+            signed = partner.headers(method, target, content) if "provis" in target else {}
+            yield client.request(method, target, content=content, headers=typed | signed)

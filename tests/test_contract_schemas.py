@@ -70,6 +70,16 @@ def every_schema() -> Found:
         yield from within(place, schema)
 
 
+def sent() -> Iterator[Any]:
+    """Every schema of what people send, references followed."""
+    pending = [schema for _, schema in [*parameters(), *bodies()]]
+    while pending:
+        schema = CONTRACT.resolve(pending.pop())
+        yield schema
+        pending += [*schema.get("properties", {}).values(), *schema.get("allOf", ())]
+        pending += [schema["items"]] if "items" in schema else []
+
+
 def bounds_missing(schema: Any) -> set[str]:
     """The keywords without which a value of this schema could be of any size."""
     kind = schema.get("type")
@@ -202,3 +212,17 @@ class TestWithoutNullable:
     )
     def test_converts(self, schema: Any, converted: Any) -> None:
         assert to_2020_12(schema) == converted
+
+
+class TestHint:
+    """``x-hint`` beside a pattern is what somebody is told whose value does not match."""
+
+    def test_stands_beside_every_pattern_but_the_guard_against_nul(self) -> None:
+        patterns = {schema["pattern"] for schema in sent() if "pattern" in schema}
+        hinted = {schema["pattern"] for schema in sent() if "x-hint" in schema}
+        assert patterns - hinted == {r"^[^\u0000]*$"}
+
+    def test_is_the_same_beside_the_same_pattern(self) -> None:
+        every = [schema for schema in [*sent(), *every_schema().values()] if "x-hint" in schema]
+        told = {(schema["pattern"], schema["x-hint"]) for schema in every}
+        assert len(told) == len({pattern for pattern, _ in told})

@@ -3,13 +3,17 @@
 It calls what may be null by its place in a list of alternatives: ``ActorType0``,
 ``MeLanguageType2Type1``. References to a schema that cannot be null keep the schema's name. And
 what has alternatives at its top is no class to it, even where they only differ in what is required.
+Nor does it know that an answer may have two media types: those of ``fields`` (decision 0023).
 """
 
 import copy
 from collections.abc import Iterator
 from typing import Any
 
+from bugtracker.includes import SPARSE
+
 Json = Any
+JSON = "application/json"
 
 
 def with_good_names(document: Json) -> Json:
@@ -26,10 +30,19 @@ def with_good_names(document: Json) -> Json:
         for name, schema in schemas.items()
         if schema.pop("nullable", False)
     }
+    for response in document["components"]["responses"].values():
+        _offer_both(response.get("content", {}))
     for node in _nodes(document):
         if node.get("$ref") in nullable:
             node.update(nullable=True, allOf=[{"$ref": node.pop("$ref")}])
     return document
+
+
+def _offer_both(content: Json) -> None:
+    """It reads the schema of one media type: let that be the whole thing's or the sparse one's."""
+    if SPARSE in content:
+        whole, sparse = (content[name]["schema"] for name in (JSON, SPARSE))
+        content[JSON]["schema"] = {"oneOf": [whole, sparse]}
 
 
 def _name_properties(schemas: Json) -> None:

@@ -13,7 +13,9 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
+from bugtracker.contract import load_contract
 from bugtracker.messages import CATALOGUES, DOMAIN, LANGUAGES, SOURCE
+from bugtracker.violations import hints_of
 
 CODE = CATALOGUES.parent
 KEYWORDS = {"_": None, "ngettext": (1, 2)}
@@ -32,7 +34,7 @@ def path_of(language: str) -> Path:
 
 
 def extracted() -> Catalog:
-    """All messages in the code, each with the files it is in."""
+    """All messages in the code, each with the files it is in, and the contract's hints."""
     catalogue = Catalog(domain=DOMAIN, fuzzy=False)
     methods = [("**.py", "python")]
     for file, _line, message, comments, context in extract_from_dir(
@@ -40,6 +42,8 @@ def extracted() -> Catalog:
     ):
         place = (f"{CODE.name}/{Path(file).as_posix()}", None)
         catalogue.add(message, locations=[place], auto_comments=comments, context=context)
+    for hint in hints_of(load_contract()).values():
+        catalogue.add(str(hint), locations=[("openapi", None)])
     return catalogue
 
 

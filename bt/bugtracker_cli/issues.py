@@ -221,7 +221,7 @@ def create(
         body.due_date = due.date()
     if mine:
         body.assignee_id = api.ask(Me, lambda client: get_me.sync_detailed(client=client)).id
-    project_id = _project(api, project).id
+    project_id = str(_project(api, project).id)
     _done(
         api.ask(
             Issue, lambda client: create_issue.sync_detailed(project_id, client=client, body=body)

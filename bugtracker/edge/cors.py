@@ -11,9 +11,9 @@ _REQUEST_HEADERS = (
     b"Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, X-Request-Id"
 )
 _EXPOSED_HEADERS = (
-    b"Deprecation, ETag, Idempotency-Replayed, Link, Location, RateLimit, RateLimit-Policy, "
-    b"Retry-After, Sunset, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, "
-    b"X-Request-Id"
+    b"Content-Disposition, Content-Language, Deprecation, ETag, Idempotency-Replayed, Link, "
+    b"Location, RateLimit, RateLimit-Policy, Retry-After, Sunset, WWW-Authenticate, "
+    b"X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id"
 )
 _MAX_AGE_SECONDS = b"600"
 

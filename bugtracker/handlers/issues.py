@@ -1,7 +1,6 @@
 """Issues: list, create, read, edit, history."""
 
 from functools import partial
-from uuid import UUID
 
 from bugtracker.context import Context, Reply
 from bugtracker.handlers.items import created, item
@@ -10,6 +9,7 @@ from bugtracker.paging import Serialise, paginate
 from bugtracker.queries import history, projects
 from bugtracker.queries import issues as queries
 from bugtracker.queries.included import ISSUE_INCLUDES
+from bugtracker.security.named import project_named
 from bugtracker.security.scoping import not_found
 from bugtracker.serializers import tracker as serializers
 from bugtracker.services import issues as service
@@ -17,8 +17,9 @@ from bugtracker.services import issues as service
 
 def list_issues(ctx: Context, project_id: str) -> Reply:
     """GET /api/projects/{project_id}/issues"""
-    page = queries.page(ctx, UUID(project_id))
-    if not page.rows and projects.find(ctx, project_id) is None:
+    project = project_named(ctx, project_id)
+    page = queries.page(ctx, project)
+    if not page.rows and projects.find(ctx, str(project)) is None:
         raise not_found("project")
     return shown_page(ctx, page, _as_asked(ctx), ISSUE_INCLUDES)
 

@@ -1,7 +1,6 @@
 """Reading projects."""
 
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Row, func, or_, select
 
@@ -9,6 +8,7 @@ from bugtracker.context import Context
 from bugtracker.db import Rows, given
 from bugtracker.models import Project
 from bugtracker.paging import Sort, Sorts, time_sort
+from bugtracker.security.named import project_named
 
 COLUMNS = (
     Project.id,
@@ -39,8 +39,9 @@ BY_ID = select(*COLUMNS).where(
 
 
 def find(ctx: Context, project_id: str) -> Row[*tuple[Any, ...]] | None:
-    """The project of this id in the caller's organisation."""
-    return ctx.read(BY_ID, org_id=ctx.org_id, id=UUID(project_id)).one_or_none()
+    """The project of this id or key in the caller's organisation."""
+    found = project_named(ctx, project_id)
+    return ctx.read(BY_ID, org_id=ctx.org_id, id=found).one_or_none()
 
 
 def listed(ctx: Context) -> Rows:

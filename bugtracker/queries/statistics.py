@@ -36,6 +36,7 @@ from bugtracker.models import Event, Issue, Project
 from bugtracker.models.event import OF_STATUS
 from bugtracker.periods import Days
 from bugtracker.queries.people import PEOPLE
+from bugtracker.security.named import project_named
 
 MOST_ASSIGNEES = 10
 KINDS = ("created", "closed", "reopened")
@@ -47,7 +48,7 @@ _Number = ColumnElement[Any]
 def of_project(ctx: Context, project_id: str, period: Days) -> Rows:
     """``counts``, ``assignees``, ``assigned``, ``changes``, ``stays`` and ``closings``: arrays of
     arrays, None where there is nothing. The functions below say what is in them."""
-    project = UUID(project_id)
+    project = project_named(ctx, project_id)
     in_project = and_(Issue.org_id == ctx.org_id, Issue.project_id == project)
     by_assignee = _by_assignee(in_project)
     moves = _moves(ctx, project, period.now)

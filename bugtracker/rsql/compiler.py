@@ -77,11 +77,12 @@ class _Compiler:
         if node.operator == NULL:
             condition: ColumnElement[bool] = field.expression.is_(None)
             return condition if _true_or_false(node.values[0]) else field.expression.is_not(None)
-        nulls = [each for each in node.values if each.is_null]
+        nulls = [each for each in node.values if field.is_missing(each)]
         if nulls:
             _check_null(node, field, nulls[0])
         right = len(self.violations)
-        values = [self._read(node, field, each) for each in node.values if not each.is_null]
+        given = [each for each in node.values if not field.is_missing(each)]
+        values = [self._read(node, field, each) for each in given]
         if len(self.violations) > right:
             return true()
         if compare := ORDERING.get(node.operator):

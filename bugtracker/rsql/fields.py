@@ -35,6 +35,8 @@ class Kind:
 
     operators: tuple[str, ...] = (*EQUAL, *LISTS)
     expects: Message
+    nothing: tuple[str, ...] = ()
+    """Words beside null for a missing value, where the field may have none."""
 
     def read(self, value: Value, scope: Scope) -> Any:
         """The value in Python; ValueError when it is none, with what to change if that says more
@@ -66,6 +68,11 @@ class Field:
     def operators(self) -> tuple[str, ...]:
         """Those that may stand behind the name."""
         return (*self.kind.operators, NULL) if self.nullable else self.kind.operators
+
+    def is_missing(self, value: Value) -> bool:
+        """Whether the value stands for having none."""
+        is_word = self.nullable and not value.quoted and value.text in self.kind.nothing
+        return value.is_null or is_word
 
 
 Fields = Mapping[str, Field]

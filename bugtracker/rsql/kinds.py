@@ -156,6 +156,8 @@ class Reference(Kind):
         self._lookup = lookup
         self._unique = unique
         self._me = me
+        # As the parameter `assignee` has it.
+        self.nothing = ("none",) if me else ()
 
     def read(self, value: Value, scope: Scope) -> UUID | str:
         if self._me and value.text == "me" and not value.quoted:

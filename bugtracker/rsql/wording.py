@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from bugtracker.errors import FilterInvalid, Violation
 from bugtracker.messages import Message, _
-from bugtracker.validation import MAX_VIOLATIONS
+from bugtracker.violations import MAX_VIOLATIONS
 
 MOST_SHOWN = 40
 

@@ -1,4 +1,7 @@
-"""Statements about the one issue that a request names, by id or by key, made once for both."""
+"""The one project or issue that a request names, by id or by key.
+
+Statements about an issue are made once for both; a project's key is looked up before.
+"""
 
 import re
 from typing import Any
@@ -6,10 +9,26 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, select
 
+from bugtracker.context import Context
 from bugtracker.db import given
 from bugtracker.models import Issue, Project
 
 ISSUE_KEY = re.compile(r"([A-Za-z][A-Za-z0-9]{1,9})-([1-9][0-9]{0,8})")
+PROJECT_KEY = re.compile(r"[A-Za-z][A-Za-z0-9]{1,9}")
+OF_KEY = select(Project.id).where(
+    Project.org_id == given(Project.org_id), Project.key == given(Project.key)
+)
+NO_PROJECT = UUID(int=0)
+"""What is as missing as any id that nothing has."""
+
+
+def project_named(ctx: Context, ref: str) -> UUID:
+    """The id of the project that is called so in the caller's organisation, NO_PROJECT for a key
+    that none has."""
+    if PROJECT_KEY.fullmatch(ref) is None:
+        return UUID(ref)
+    found: UUID | None = ctx.read(OF_KEY, org_id=ctx.org_id, key=ref.upper()).scalar_one_or_none()
+    return found or NO_PROJECT
 
 
 def parse_issue_key(ref: str) -> tuple[str, int] | None:

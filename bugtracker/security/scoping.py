@@ -14,7 +14,7 @@ from bugtracker.context import Context
 from bugtracker.errors import OrganisationNotCurrent, ResourceNotFound
 from bugtracker.messages import Message, _
 from bugtracker.models import Comment, Issue, Member, Organisation, Project
-from bugtracker.security.named import OfIssue, in_same_project
+from bugtracker.security.named import OfIssue, in_same_project, project_named
 from bugtracker.security.principal import Principal
 
 IS_PROJECT = and_(
@@ -142,7 +142,7 @@ def count_issue(ctx: Context, project_id: str) -> Project:
 def _project(
     ctx: Context, project_id: str, statement: Select[Project] | ReturningUpdate[Project]
 ) -> Project:
-    named = {"of_org": ctx.org_id, "this": UUID(project_id)}
+    named = {"of_org": ctx.org_id, "this": project_named(ctx, project_id)}
     project: Project | None = ctx.session.scalar(statement, named)
     if project is None:
         raise not_found("project")

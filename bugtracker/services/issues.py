@@ -16,7 +16,7 @@ from bugtracker.models.issue import Status
 from bugtracker.security.permissions import Relations, authorise, grant_of
 from bugtracker.security.scoping import count_issue, lock_issue
 from bugtracker.services import events
-from bugtracker.services.changes import apply_patch
+from bugtracker.services.changes import apply_patch, cleared
 from bugtracker.services.texts import MAX_DESCRIPTION, harmless
 
 CREATED_FIELDS = ("title", "description", "status", "priority", "assignee_id", "due_date")
@@ -81,9 +81,9 @@ def update_issue(ctx: Context, ref: str) -> tuple[Issue, Project]:
 
 def _parsed(body: dict[str, Any]) -> dict[str, Any]:
     """The body in the model's types, its Markdown made harmless."""
-    parsed = dict(body)
+    parsed = cleared(body, "description")
     if "description" in body:
-        text = body["description"]
+        text = parsed["description"]
         parsed["description"] = harmless(text, "/description", longest=MAX_DESCRIPTION)
     if body.get("assignee_id") is not None:
         parsed["assignee_id"] = UUID(body["assignee_id"])

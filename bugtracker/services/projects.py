@@ -15,7 +15,7 @@ from bugtracker.models import Project
 from bugtracker.security.permissions import Relations, authorise
 from bugtracker.security.scoping import lock_organisation, lock_project
 from bugtracker.services import events
-from bugtracker.services.changes import apply_patch
+from bugtracker.services.changes import apply_patch, cleared
 from bugtracker.services.project_keys import derive_key
 
 
@@ -83,7 +83,7 @@ def update_project(ctx: Context, project_id: str) -> Project:
     if ctx.body.get("is_archived", project.is_archived) != project.is_archived:
         authorise(ctx.principal, "projects.archive", relations)
     check_if_match(ctx, project, project.id)
-    _apply(ctx, project, ctx.body)
+    _apply(ctx, project, cleared(ctx.body, "description"))
     return project
 
 

@@ -9,8 +9,15 @@ import pytest
 from bugtracker_client import models
 from bugtracker_client.api.auth import get_me, login, register, verify_email
 from bugtracker_client.api.comments import create_comment
-from bugtracker_client.api.issues import create_issue, list_issues, update_issue
+from bugtracker_client.api.issues import (
+    create_issue,
+    get_issue,
+    list_all_issues,
+    list_issues,
+    update_issue,
+)
 from bugtracker_client.api.projects import create_project
+from bugtracker_client.api.users import get_user, list_users
 from bugtracker_client.api.webhooks import create_webhook
 from bugtracker_client.models import (
     Comment,
@@ -19,6 +26,8 @@ from bugtracker_client.models import (
     EmailVerified,
     Issue,
     IssueCreate,
+    IssueFields,
+    IssueFieldsPage,
     IssuePage,
     IssueUpdate,
     Login,
@@ -29,6 +38,10 @@ from bugtracker_client.models import (
     Registration,
     RegistrationAccepted,
     TokenPair,
+    User,
+    UserFields,
+    UserFieldsPage,
+    UserPage,
     WebhookCreate,
     WebhookCreated,
     WebhookMessage,
@@ -86,7 +99,7 @@ def project(ada: generated.AuthenticatedClient) -> Project:
 
 
 def report(client: generated.AuthenticatedClient, project_id: UUID, body: IssueCreate) -> Issue:
-    made = create_issue.sync(project_id, client=client, body=body)
+    made = create_issue.sync(str(project_id), client=client, body=body)
     assert isinstance(made, Issue)
     return made
 
@@ -140,7 +153,7 @@ class TestThePythonClient:
         seen, cursor, pages = [], UNSET, 0
         while cursor is not None:
             page = list_issues.sync(
-                project.id, client=ada, sort="number", status=["open"], limit=2, cursor=cursor
+                project.key, client=ada, sort="number", status=["open"], limit=2, cursor=cursor
             )
             assert isinstance(page, IssuePage)
             seen += [issue.number for issue in page.items]
@@ -150,7 +163,7 @@ class TestThePythonClient:
     def test_tells_by_a_typed_problem_what_is_wrong_and_where(
         self, ada: generated.AuthenticatedClient, project: Project
     ) -> None:
-        answer = create_issue.sync_detailed(project.id, client=ada, body=IssueCreate(""))
+        answer = create_issue.sync_detailed(project.key, client=ada, body=IssueCreate(""))
         assert answer.status_code == 400
         problem = answer.parsed
         assert isinstance(problem, Problem)
@@ -170,3 +183,53 @@ class TestThePythonClient:
         assert received.is_signed_with(made.secret)
         message = WebhookMessage.from_dict(received.json)
         assert (message.type_, message.data.resource.id) == ("issue.created", issue.id)
+
+
+class TestFields:
+    """An answer to ``fields`` is another model: the media type says which, and so do the types."""
+
+    def test_of_an_issue_are_all_there_is(
+        self, ada: generated.AuthenticatedClient, project: Project
+    ) -> None:
+        issue = report(ada, project.id, IssueCreate("An hour off"))
+        few = get_issue.sync(issue.key, client=ada, fields=["key", "title"])
+        assert isinstance(few, IssueFields)
+        assert (few.id, few.key, few.title) == (issue.id, issue.key, "An hour off")
+        assert few.number is UNSET
+        whole = get_issue.sync(issue.key, client=ada)
+        assert isinstance(whole, Issue)
+        assert whole.number == issue.number
+
+    def test_may_be_all_that_a_whole_issue_has(
+        self, ada: generated.AuthenticatedClient, project: Project
+    ) -> None:
+        issue = report(ada, project.id, IssueCreate("An hour off"))
+        every = get_issue.sync(issue.key, client=ada, fields=[*issue.to_dict()])
+        assert isinstance(every, IssueFields)
+        assert every.to_dict() == issue.to_dict()
+
+    def test_of_lists_of_issues(self, ada: generated.AuthenticatedClient, project: Project) -> None:
+        issue = report(ada, project.id, IssueCreate("An hour off"))
+        everywhere = list_all_issues.sync(client=ada, fields=["key"])
+        here = list_issues.sync(project.key, client=ada, fields=["key"], include=["reporter"])
+        for page in (everywhere, here):
+            assert isinstance(page, IssueFieldsPage)
+            assert [(each.key, each.title) for each in page.items] == [(issue.key, UNSET)]
+        assert isinstance(list_all_issues.sync(client=ada), IssuePage)
+
+    def test_of_people(self, ada: generated.AuthenticatedClient) -> None:
+        me = get_me.sync(client=ada)
+        assert isinstance(me, Me)
+        page = list_users.sync(client=ada, fields=["name"])
+        assert isinstance(page, UserFieldsPage)
+        assert [(each.id, each.username) for each in page.items] == [(me.id, UNSET)]
+        assert isinstance(list_users.sync(client=ada), UserPage)
+        few = get_user.sync(me.id, client=ada, fields=["username"])
+        assert isinstance(few, UserFields)
+        assert few.username == me.username
+        assert isinstance(get_user.sync(me.id, client=ada), User)
+
+    def test_tell_problems_as_ever(self, ada: generated.AuthenticatedClient) -> None:
+        answer = get_issue.sync_detailed("NONE-1", client=ada, fields=["key"])
+        assert isinstance(answer.parsed, Problem)
+        assert answer.parsed.code == "resource_not_found"

@@ -204,6 +204,16 @@ class TestRotate:
         rotate(org, old, 604_800)
         assert org.admin.get(path_of(old)).json()["expires_at"] == old["api_key"]["expires_at"]
 
+    @pytest.mark.parametrize("body", [b"", b"{}"])
+    def test_takes_no_body_for_a_day_of_overlap(self, org: Org, body: bytes) -> None:
+        old = org.admin.create_api_key()
+        typed = {"Content-Type": "application/json"} if body else {}
+        path = f"{path_of(old)}/rotate"
+        answer = org.admin.http.post(path, content=body, headers=typed)
+        assert answer.status_code == 201
+        left = moment(org.admin.get(path_of(old)).json()["expires_at"]) - utc_now()
+        assert timedelta(hours=23) < left <= timedelta(hours=24)
+
     def test_works_once(self, org: Org) -> None:
         old = org.admin.create_api_key()
         rotate(org, old)

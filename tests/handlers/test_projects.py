@@ -198,7 +198,7 @@ class TestGetProject:
         assert without_id(foreign) == without_id(missing)
 
     def test_something_else_than_an_id_is_refused(self, org: Org) -> None:
-        problem = refused(org.owner.get("/api/projects/QUAY"), 400, "request_invalid")
+        problem = refused(org.owner.get("/api/projects/QUAY-1"), 400, "request_invalid")
         assert problem["errors"][0]["parameter"] == "project_id"
 
     def test_its_id_may_have_capitals(self, org: Org) -> None:
@@ -215,6 +215,12 @@ class TestUpdateProject:
         expected = {**project, "description": "new", "version": 2}
         assert changed == {**expected, "updated_at": changed["updated_at"]}
         assert org.manager.get(url(project)).json() == changed
+
+    def test_null_empties_the_description_and_nothing_else(self, org: Org) -> None:
+        project = org.manager.create_project(name="Quay", description="old")
+        changed = org.manager.patch(url(project), {"description": None}).json()
+        assert (changed["description"], changed["version"]) == ("", 2)
+        refused(org.manager.patch(url(project), {"name": None}), 400, "request_invalid")
 
     def test_a_manager_edits_somebody_elses_project(self, org: Org) -> None:
         project = org.admin.create_project()
@@ -259,7 +265,6 @@ class TestUpdateProject:
             {"name": ""},
             {"name": " \t"},
             {"name": "two\nlines"},
-            {"description": None},
             {"is_archived": None},
             {"is_archived": "true"},
             {"key": "NEW"},

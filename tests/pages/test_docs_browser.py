@@ -64,6 +64,13 @@ class TestDocs:
         docs.locator(".operation-filter-input").fill("health")
         expect(docs.locator(".opblock-tag")).to_have_count(1)
 
+    def test_asks_people_for_their_token_first(self, docs: Page) -> None:
+        docs.set_viewport_size({"width": 1280, "height": 720})
+        docs.locator("button.authorize").click()
+        field = docs.locator("#auth-bearer-value")
+        expect(field).to_be_focused()
+        expect(field).to_be_in_viewport()
+
     def test_keeps_the_token_in_memory_only(self, docs: Page) -> None:
         docs.locator("button.authorize").click()
         people = docs.locator(".auth-container").filter(has=docs.locator("#auth-bearer-value"))

@@ -35,6 +35,10 @@ class TestCreate:
         assert "of-the-receiver" not in str(event.changes)
         assert created["secret"] not in str(event.changes)
 
+    def test_takes_no_body_for_the_usual_overlap(self, org: Org) -> None:
+        answer = org.admin.post(f"{path_of(subscribe(org, URL))}/rotate-secret")
+        assert (answer.status_code, answer.json()["secret"][:6]) == (200, "whsec_")
+
     def test_repeated_is_done_once_and_shows_the_same_secret(self, org: Org) -> None:
         body, header = {"url": URL, "event_types": ["*"]}, new_key()
         first, second = (org.admin.post(WEBHOOKS, body, headers=header) for _ in range(2))
