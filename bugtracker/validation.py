@@ -35,6 +35,7 @@ class OperationValidator:
             )
             for location in ("path", "query", "header")
         }
+        self._heeds_bodies = _heeds_bodies(operation)
         self._body: Draft202012Validator | None = None
         if operation.body is not None:
             self._body = schemas.compile(operation.body)
@@ -76,7 +77,7 @@ class OperationValidator:
 
     def _superfluous(self, media_type: str | None, content: bytes) -> list[Violation]:
         """What is wrong with a body where there is none; many clients send an empty object."""
-        if not content or not _heeds_bodies(self._operation):
+        if not content or not self._heeds_bodies:
             return []
         if _parsed(media_type, content, (JSON,)) == {}:
             return []

@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import psycopg
 import pytest
 from pydantic import SecretStr
 
@@ -231,8 +232,12 @@ def still(cluster: Cluster, database: str) -> Iterator[Standstill]:
 
 
 @pytest.fixture(scope="module")
-def worker(runtime: Runtime) -> Iterator[WorkerThread]:
-    """A job worker on this process's database; it stops before a module that wants it quiet."""
+def worker(runtime: Runtime, cluster: Cluster, database: str) -> Iterator[WorkerThread]:
+    """A job worker on this process's database; it stops before a module that wants it quiet.
+
+    What modules without one have queued, hundreds of mails, would keep it from this one's."""
+    with psycopg.connect(cluster.admin_url(database).replace("+psycopg", "")) as connection:
+        connection.execute("DELETE FROM jobs.procrastinate_jobs WHERE status = 'todo'")
     thread = WorkerThread(runtime)
     thread.start()
     yield thread

@@ -83,7 +83,9 @@ class TestWithAnAccount:
         back = newcomer(person.http, runtime.settings, email=person.email)
         invited(org.manager, person.email, "member")
         assert accept(back, token_for(back)).json()["role"] == "member"
-        assert person.get("/api/auth/me").json()["role"] == "member"
+        assert org.owner.get(f"/api/users/{person.id}").json()["role"] == "member"
+        # Of whoever the organisation's removal left with none, nothing from before lives on.
+        assert person.get("/api/auth/me").status_code == 401
         (event,) = events_of(runtime, org, "member.restored")
         assert event.changes == {"removed": [True, False], "role": ["admin", "member"]}
 
