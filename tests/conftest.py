@@ -236,8 +236,10 @@ def worker(runtime: Runtime, cluster: Cluster, database: str) -> Iterator[Worker
     """A job worker on this process's database; it stops before a module that wants it quiet.
 
     What modules without one have queued, hundreds of mails, would keep it from this one's."""
-    with psycopg.connect(cluster.admin_url(database).replace("+psycopg", "")) as connection:
-        connection.execute("DELETE FROM jobs.procrastinate_jobs WHERE status = 'todo'")
+    url = cluster.admin_url(database).replace("+psycopg", "")
+    # The path is for the table's own triggers.
+    with psycopg.connect(url, options="-c search_path=jobs") as connection:
+        connection.execute("DELETE FROM procrastinate_jobs WHERE status = 'todo'")
     thread = WorkerThread(runtime)
     thread.start()
     yield thread
