@@ -29,7 +29,7 @@ RUN python -m pip --python /opt/venv/bin/python install -q --no-deps --no-build-
     && python -m pip --python /opt/venv/bin/python uninstall -q -y setuptools \
     && rm -rf requirements ./*.egg-info \
     && /opt/venv/bin/python -m compileall -q -j 0 /opt/venv/lib bugtracker migrations \
-    && /opt/venv/bin/python -c "from bugtracker.contract import load_contract; load_contract()" \
+    && /opt/venv/bin/python -c "from bugtracker import contract, messages; contract.load_contract(); messages.load_catalogues()" \
     && chmod -R a=rX,u+w /app /opt/venv
 
 FROM docker.io/library/python:3.11-slim-bookworm

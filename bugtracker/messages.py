@@ -4,8 +4,8 @@
 that logs and comparisons have a plain string, and it remembers what it was made of, so that
 :func:`translated` can say the same in another language. docs/localisation.md has the rules.
 
-The catalogues are ``locale/<language>/LC_MESSAGES/bugtracker.po``. They are read as they are, once
-in a process: there is nothing to compile, and so nothing to forget.
+The catalogues are ``locale/<language>/LC_MESSAGES/bugtracker.po``. What is made of one is kept
+beside it, and made anew when it has changed: there is nothing to compile, and so nothing to forget.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,11 +15,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from bugtracker.kept import kept
+
 LANGUAGES = ("en", "hi", "de")
 SOURCE = "en"
 """The language of the messages in the code."""
 DOMAIN = "bugtracker"
 CATALOGUES = Path(__file__).parent / "locale"
+KEPT = f".{DOMAIN}.mo"
 
 Values = Mapping[str, Any]
 
@@ -105,7 +108,8 @@ def recalled(text: str) -> Message:
 
 
 def load_catalogues() -> None:
-    """Reads all of them now: it takes a sixth of a second, which no request should have to wait."""
+    """Reads all of them now: where they are new it takes a sixth of a second, which no request
+    should have to wait."""
     for language in LANGUAGES:
         if language != SOURCE:
             _catalogue(language)
@@ -114,13 +118,19 @@ def load_catalogues() -> None:
 @cache
 def _catalogue(language: str) -> GNUTranslations:
     """The translations of a language, as the standard library looks them up."""
-    # Slow to import, and most commands speak English only.
+    folder = CATALOGUES / language / "LC_MESSAGES"
+    written = folder / f"{DOMAIN}.po"
+    compiled = kept(folder / KEPT, (written, Path(__file__)), lambda: _compiled(written, language))
+    return GNUTranslations(BytesIO(compiled))
+
+
+def _compiled(written: Path, language: str) -> bytes:
+    # Slow to import, and only needed when a catalogue has changed.
     from babel.messages.mofile import write_mo
     from babel.messages.pofile import read_po
 
-    with (CATALOGUES / language / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as file:
+    with written.open("rb") as file:
         catalogue = read_po(file, locale=language)
     compiled = BytesIO()
     write_mo(compiled, catalogue)
-    compiled.seek(0)
-    return GNUTranslations(compiled)
+    return compiled.getvalue()
