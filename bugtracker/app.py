@@ -34,6 +34,7 @@ from bugtracker.settings import Settings
 from bugtracker.threads import RequestThreads
 from bugtracker.throttle import Shared
 from bugtracker.tracing import traced
+from bugtracker.workers import Workers
 
 
 def create_runtime(settings: Settings) -> Runtime:
@@ -67,7 +68,8 @@ def create_app(
     shared = _shared_counts(settings.redis_url.get_secret_value()) if settings.redis_url else None
     paths = PathIndex(contract)
     limits = OperationLimits(runtime, shared)
-    requests = RequestThreads(_connexion(runtime, contract, paths, limits), settings.threads)
+    workers = Workers(settings.threads, settings.busy_threads)
+    requests = RequestThreads(_connexion(runtime, contract, paths, limits), workers)
     api = LongPolls(requests, watch or Watch(runtime.db))
     pages = Pages(api, contract, settings)
     edge = Edge(

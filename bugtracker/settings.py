@@ -57,6 +57,10 @@ class Settings(BaseSettings):
     """Page behind mailed links; default ``{public_url}/links/``."""
     threads: int = Field(16, ge=1, le=256)
     """Threads that requests run in; the pool has eight connections more."""
+    busy_threads: int = Field(3, ge=1, le=256)
+    """Of ``threads``, those that run at a time; another one for each request that takes longer than
+    10 ms. Python runs one at a time, and more get in each other's way: more pay off only where an
+    answer of the database is a millisecond on the way."""
     run_worker: bool | None = None
     """Run the job worker inside ``serve``. Default: only with the embedded database."""
     shutdown_grace: int = Field(10, ge=0)

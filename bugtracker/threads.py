@@ -8,12 +8,13 @@ exception: each piece of it is made in a thread, which nobody holds while the cl
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bugtracker.workers import Workers
 
 T = TypeVar("T")
 InThread = Callable[..., Awaitable[Any]]
@@ -36,27 +37,34 @@ class StreamBroken(Exception):
 
 
 class RequestThreads:
-    """ASGI middleware with so many threads."""
+    """ASGI middleware around what runs in threads."""
 
-    def __init__(self, app: ASGIApp, threads: int) -> None:
+    def __init__(self, app: ASGIApp, workers: Workers) -> None:
         self._app = app
-        self._executor = ThreadPoolExecutor(threads, "handler")
+        self._workers = workers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self._answer(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-        self._executor.shutdown(wait=False)
+        else:
+            await self._live(scope, receive, send)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            # Before the server hears of it: it would not wait for what is done behind.
+            if message["type"] == "lifespan.shutdown.complete":
+                await asyncio.to_thread(self._workers.stop)
+            await send(message)
+
+        await self._app(scope, receive, sending)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        loop, context = asyncio.get_running_loop(), copy_context()
+        context = copy_context()
 
-        async def in_thread(work: Callable[..., Any], argument: Any) -> Any:
-            run = partial(context.run, work, argument)
-            return await loop.run_in_executor(self._executor, run)
+        def in_thread(work: Callable[..., Any], argument: Any) -> Awaitable[Any]:
+            return self._workers.run(partial(context.run, work, argument))
 
-        scope["state"][LOOP] = loop
+        scope["state"][LOOP] = asyncio.get_running_loop()
         # After the body, the next thing to be received is that the client has left.
         body = await _read_body(receive)
         for message in await in_thread(partial(self._run, scope), body):

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bugtracker import threads
 from bugtracker.threads import LOOP, OPENED, STREAM, RequestThreads, StreamBroken, on_loop
+from bugtracker.workers import Workers
 from tests.parallel import at_once
 from tests.relay import Relay
 from tests.world import PASSWORD, World
@@ -32,6 +33,10 @@ class Closable:
 
     def close(self) -> None:
         self.closed_by.append(threading.current_thread().name)
+
+
+def in_threads(app: ASGIApp, threads: int) -> RequestThreads:
+    return RequestThreads(app, Workers(threads, threads))
 
 
 def scope_of() -> Scope:
@@ -68,7 +73,7 @@ class TestOneThread:
             for message in ANSWER:
                 await send(message)
 
-        many = RequestThreads(app, 1)
+        many = in_threads(app, 1)
 
         async def scene() -> list[list[Message]]:
             return await asyncio.gather(*(asked(many, scope_of()) for _ in range(20)))
@@ -90,7 +95,7 @@ class TestOneThread:
             for message in ANSWER:
                 await send(message)
 
-        run = asked(RequestThreads(app, 1), scope)
+        run = asked(in_threads(app, 1), scope)
         if ending == "answers":
             assert asyncio.run(run) == ANSWER
         else:
@@ -113,7 +118,7 @@ class TestOneThread:
                 await send(message)
 
         async def scene() -> None:
-            app_of_threads = RequestThreads(app, 1)
+            app_of_threads = in_threads(app, 1)
             task = asyncio.create_task(asked(app_of_threads, scope_of()))
             await asyncio.to_thread(begun.wait, 10)
             # As a server does that has waited long enough at its end.
@@ -139,7 +144,7 @@ class TestLoop:
             for message in ANSWER:
                 await send(message)
 
-        many = RequestThreads(app, 4)
+        many = in_threads(app, 4)
 
         async def scene() -> list[list[Message]]:
             async with asyncio.timeout(10):
@@ -169,7 +174,7 @@ class TestStream:
             await send(ANSWER[0])
             scope["state"][STREAM] = chunks
 
-        return RequestThreads(app, 1)
+        return in_threads(app, 1)
 
     def test_is_made_piece_by_piece(self) -> None:
         sent = asyncio.run(asked(self.app_of(iter([b"a", b"b"])), scope_of()))
