@@ -6,10 +6,12 @@ amount of them. Give this class to uvicorn as its `http` option.
 """
 
 import asyncio
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from bugtracker.edge.exchange import SECURITY_HEADERS
+from bugtracker.edge.joined import JoinedWrites
 from bugtracker.errors import (
     RequestMalformed,
     problem_bytes,
@@ -36,7 +38,8 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Somebody connected, and has to say what they want."""
-        super().connection_made(transport)
+        joined: Any = JoinedWrites(transport, self.loop)
+        super().connection_made(joined)
         self._await_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
