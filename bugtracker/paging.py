@@ -12,6 +12,7 @@ from datetime import date, datetime
 from typing import Any, cast
 from urllib.parse import urlencode
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import orjson
 from sqlalchemy import (
@@ -24,11 +25,11 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
-    literal,
     literal_column,
     select,
     tuple_,
 )
+from sqlalchemy.dialects.postgresql import UUID as PgUUID
 
 from bugtracker import cursors
 from bugtracker.context import Context, Reply
@@ -45,6 +46,11 @@ SHOW_ONLY = ("cursor", "limit", "render", "fields", "include")
 
 MOST = bindparam("most", None, type_=Integer)
 """The place of how many rows, from the first or the cursor on, are needed; null: all."""
+
+PAGE_ROWS = bindparam("page_rows", type_=Integer)
+
+Place = tuple[str, bool]
+"""An order, and whether the page is one behind a cursor."""
 
 Serialise = Callable[[Row[*tuple[Any, ...]]], dict[str, Any]]
 
@@ -108,6 +114,9 @@ class Sorts:
     identity: SQLColumnExpression[UUID]
     default: str
     _orders: dict[str, Order] = field(default_factory=dict, init=False, compare=False)
+    _pages: "WeakKeyDictionary[Rows, dict[Place, Rows]]" = field(
+        default_factory=WeakKeyDictionary, init=False, compare=False
+    )
 
     def chosen(self, name: str | None) -> tuple[str, Sort, bool]:
         """(name with sign, sort, descending) for the ``sort`` parameter."""
@@ -123,6 +132,27 @@ class Sorts:
             order = tuple(key.desc() if descending else key.asc() for key in keys)
             self._orders[name] = kept.label("_sort"), order
         return self._orders[name]
+
+    def page(self, statement: Rows, name: str, *, is_behind: bool) -> Rows:
+        """One page of a statement in this order, the first or the one behind a cursor. Of a
+        statement that is made once, it is made once: that takes longer than to run it."""
+        pages = self._pages.setdefault(statement, {})
+        place = name, is_behind
+        if place not in pages:
+            ordered = _ordered(statement, self, name)
+            if is_behind:
+                ordered = ordered.where(self._behind(name))
+            pages[place] = ordered.limit(PAGE_ROWS)
+        return pages[place]
+
+    def _behind(self, name: str) -> ColumnElement[bool]:
+        """The condition that a row comes after the one a cursor was made of."""
+        _, sort, descending = self.chosen(name)
+        keys = sort.keys(self.identity)
+        kind = cast(ColumnElement[Any], sort.expression).type
+        values = [bindparam("behind", type_=kind), bindparam("behind_id", type_=PgUUID())]
+        row, last = tuple_(*keys), tuple_(*values[: len(keys)])
+        return row < last if descending else row > last
 
 
 @dataclass
@@ -164,27 +194,18 @@ def _ordered(statement: Rows, sorts: Sorts, name: str) -> Rows:
     return statement.add_columns(kept).order_by(*order)
 
 
-def _behind(sorts: Sorts, sort: Sort, descending: bool, here: tuple[Any, UUID]) -> Any:
-    """The condition that a row comes after the one a cursor was made of."""
-    kind = cast(ColumnElement[Any], sort.expression).type
-    values = [bindparam(None, here[0], type_=kind), literal(here[1])]
-    keys = sort.keys(sorts.identity)
-    row, last = tuple_(*keys), tuple_(*values[: len(keys)])
-    return row < last if descending else row > last
-
-
 def _keyset(ctx: Context, statement: Rows, sorts: Sorts, values: Mapping[str, Any]) -> Page:
     limit: int = ctx.query["limit"]
-    name, sort, descending = sorts.chosen(ctx.query.get("sort"))
+    name, sort, _ = sorts.chosen(ctx.query.get("sort"))
     scope = _fingerprint(ctx, name)
-    ordered = _ordered(statement, sorts, name)
-    if ctx.query.get("cursor") is not None:
-        value, last = _decode_cursor(ctx, ctx.query["cursor"], scope)
-        here = (sort.decode(value), last)
-        ordered = ordered.where(_behind(sorts, sort, descending, here))
+    cursor: str | None = ctx.query.get("cursor")
+    if cursor is not None:
+        value, last = _decode_cursor(ctx, cursor, scope)
+        values = {**values, "behind": sort.decode(value), "behind_id": last}
         if sort.behind is not None:
-            values = {**values, **sort.behind(value, last)}
-    rows = ctx.read(ordered.limit(limit + 1), **values, most=limit + 1).all()
+            values |= sort.behind(value, last)
+    shown = sorts.page(statement, name, is_behind=cursor is not None)
+    rows = ctx.read(shown, **values, page_rows=limit + 1, most=limit + 1).all()
     next_cursor = None
     if len(rows) > limit:
         rows = rows[:limit]

@@ -1,5 +1,7 @@
 """Both ways of paging on every list that has them (O6, T9 to T11)."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -8,6 +10,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from bugtracker.paging import Sorts
+from bugtracker.queries import issues as queries
 from tests.world import Caller, Json, Org, World, made, refused
 
 Fill = Callable[[Org, int], str]
@@ -261,3 +265,28 @@ class TestSortIssues:
         if sort == "due_date":
             return value or "A"  # no date comes after every date
         return value
+
+
+class TestStatements:
+    """Putting a statement together takes longer than running it."""
+
+    SORT = "-created_at"
+
+    def test_of_a_list_is_made_once(self) -> None:
+        listed = queries.HERE
+        page = queries.SORTS.page(listed, self.SORT, is_behind=False)
+        assert queries.SORTS.page(listed, self.SORT, is_behind=False) is page
+        others = {
+            queries.SORTS.page(listed, self.SORT, is_behind=True),
+            queries.SORTS.page(listed, "number", is_behind=False),
+            queries.SORTS.page(queries.IN_PROJECT, self.SORT, is_behind=False),
+        }
+        assert len({page, *others}) == 4
+
+    def test_of_one_request_is_forgotten_with_it(self) -> None:
+        sorts = Sorts(queries.SORTS.by, queries.SORTS.identity, self.SORT)
+        listed = queries.HERE.where(queries.CONDITIONS["unassigned"])
+        gone = weakref.ref(listed), weakref.ref(sorts.page(listed, self.SORT, is_behind=True))
+        del listed
+        gc.collect()
+        assert [ref() for ref in gone] == [None, None]

@@ -2,7 +2,6 @@
 
 from bugtracker.context import Context, Reply
 from bugtracker.handlers.items import created, item
-from bugtracker.paging import paginate
 from bugtracker.queries import comments as queries
 from bugtracker.queries import issues
 from bugtracker.security.scoping import not_found
@@ -13,7 +12,7 @@ from bugtracker.services import comments as service
 def list_comments(ctx: Context, issue_id: str) -> Reply:
     """GET /api/issues/{issue_id}/comments"""
     html = ctx.query["render"] == "html"
-    page = paginate(ctx, queries.listed(ctx, issue_id), queries.SORTS)
+    page = queries.page(ctx, issue_id)
     if not page.rows and issues.find(ctx, issue_id) is None:
         raise not_found("issue")
     return page.reply(ctx, lambda row: serializers.comment(row, html=html))

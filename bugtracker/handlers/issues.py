@@ -5,7 +5,7 @@ from functools import partial
 from bugtracker.context import Context, Reply
 from bugtracker.handlers.items import created, item
 from bugtracker.includes import shown_item, shown_page
-from bugtracker.paging import Serialise, paginate
+from bugtracker.paging import Serialise
 from bugtracker.queries import history, projects
 from bugtracker.queries import issues as queries
 from bugtracker.queries.included import ISSUE_INCLUDES
@@ -57,7 +57,7 @@ def update_issue(ctx: Context, issue_id: str) -> Reply:
 
 def list_issue_history(ctx: Context, issue_id: str) -> Reply:
     """GET /api/issues/{issue_id}/history"""
-    page = paginate(ctx, history.listed(ctx, issue_id), history.SORTS)
+    page = history.page(ctx, issue_id)
     if not page.rows and queries.find(ctx, issue_id) is None:
         raise not_found("issue")
     return page.reply(ctx, serializers.history_entry)

@@ -6,10 +6,10 @@ from uuid import UUID
 from sqlalchemy import Row, select
 
 from bugtracker.context import Context
-from bugtracker.db import Rows, given
+from bugtracker.db import given
 from bugtracker.models import Comment, Issue
-from bugtracker.paging import Sorts, time_sort
-from bugtracker.security.named import issue_named
+from bugtracker.paging import Page, Sorts, paginate, time_sort
+from bugtracker.security.named import OfIssue
 
 COLUMNS = (
     Comment.id,
@@ -26,15 +26,21 @@ SORTS = Sorts(
 )
 
 
-def listed(ctx: Context, issue_ref: str) -> Rows:
-    """The comments of an issue, named by id or key."""
-    issue = select(Issue.id).where(issue_named(ctx.org_id, issue_ref)).scalar_subquery()
-    return select(*COLUMNS).where(Comment.org_id == ctx.org_id, Comment.issue_id == issue)
-
-
+OF_ISSUE = OfIssue(
+    lambda is_named: select(*COLUMNS).where(
+        Comment.org_id == given(Comment.org_id),
+        Comment.issue_id == select(Issue.id).where(is_named).scalar_subquery(),
+    )
+)
 BY_ID = select(*COLUMNS).where(
     Comment.org_id == given(Comment.org_id), Comment.id == given(Comment.id)
 )
+
+
+def page(ctx: Context, issue_ref: str) -> Page:
+    """One page of the comments of an issue, named by id or key."""
+    statement, values = OF_ISSUE.named(ctx.org_id, issue_ref)
+    return paginate(ctx, statement, SORTS, **values)
 
 
 def find(ctx: Context, comment_id: str) -> Row[*tuple[Any, ...]] | None:

@@ -3,11 +3,11 @@
 from sqlalchemy import select
 
 from bugtracker.context import Context
-from bugtracker.db import Rows
+from bugtracker.db import given
 from bugtracker.models import Event, Issue
-from bugtracker.paging import Sort, Sorts
+from bugtracker.paging import Page, Sort, Sorts, paginate
 from bugtracker.queries.people import PEOPLE, is_person
-from bugtracker.security.named import issue_named
+from bugtracker.security.named import OfIssue
 
 # By version: of two changes at one moment, the one that waited for the other may have begun first.
 SORTS = Sorts(
@@ -15,23 +15,30 @@ SORTS = Sorts(
 )
 
 
-def listed(ctx: Context, issue_ref: str) -> Rows:
-    """The issue's own events with who did them."""
-    issue = select(Issue.id).where(issue_named(ctx.org_id, issue_ref)).scalar_subquery()
-    return (
-        select(
-            Event.id,
-            Event.action,
-            Event.changes,
-            Event.resource_version.label("version"),
-            Event.created_at,
-            Event.actor_id,
-            PEOPLE.c.username,
-            PEOPLE.c.name,
-        )
+COLUMNS = (
+    Event.id,
+    Event.action,
+    Event.changes,
+    Event.resource_version.label("version"),
+    Event.created_at,
+    Event.actor_id,
+    PEOPLE.c.username,
+    PEOPLE.c.name,
+)
+
+OF_ISSUE = OfIssue(
+    lambda is_named: (
+        select(*COLUMNS)
         .outerjoin(PEOPLE, is_person(Event.org_id, Event.actor_id))
         .where(
-            Event.org_id == ctx.org_id,
-            Event.resource_id == issue,
+            Event.org_id == given(Event.org_id),
+            Event.resource_id == select(Issue.id).where(is_named).scalar_subquery(),
         )
     )
+)
+
+
+def page(ctx: Context, issue_ref: str) -> Page:
+    """One page of the issue's own events, with who did them."""
+    statement, values = OF_ISSUE.named(ctx.org_id, issue_ref)
+    return paginate(ctx, statement, SORTS, **values)

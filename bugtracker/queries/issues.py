@@ -1,6 +1,8 @@
 """Reading issues: one statement that selects the columns of the answer."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +11,7 @@ from sqlalchemy import (
     Integer,
     Row,
     TableValuedAlias,
+    Text,
     any_,
     bindparam,
     column,
@@ -20,7 +23,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 
 from bugtracker.context import Context
-from bugtracker.db import given
+from bugtracker.db import Rows, given
 from bugtracker.models import Issue, Project
 from bugtracker.paging import MOST, Page, Sort, Sorts, date_sort, paginate, time_sort
 from bugtracker.queries.issue_filters import FIELDS
@@ -62,13 +65,20 @@ SORTS = Sorts(
 
 # Made once: to put a statement together takes longer than to run it.
 ALL = select(*COLUMNS).join(Project, in_same_project())
-ONE = OfIssue(ALL)
+ONE = OfIssue(ALL.where)
 HERE = ALL.where(Issue.org_id == given(Issue.org_id))
 IN_PROJECT = HERE.where(Issue.project_id == given(Issue.project_id))
-IS_ONE_OF = {
-    "status": (Issue.status, Issue.status == given(Issue.status)),
-    "priority": (Issue.priority, Issue.priority == given(Issue.priority)),
+CONDITIONS: dict[str, ColumnElement[bool]] = {
+    "status": Issue.status == given(Issue.status),
+    "statuses": Issue.status.in_(bindparam("statuses", expanding=True)),
+    "priority": Issue.priority == given(Issue.priority),
+    "priorities": Issue.priority.in_(bindparam("priorities", expanding=True)),
+    "assignee_id": Issue.assignee_id == given(Issue.assignee_id),
+    "unassigned": Issue.assignee_id.is_(None),
+    "reporter_id": Issue.reporter_id == given(Issue.reporter_id),
 }
+"""By the name of the place of its value."""
+SEVERAL = {"status": "statuses", "priority": "priorities"}
 BY_IDS = ALL.where(
     Issue.org_id == given(Issue.org_id), Issue.id == any_(bindparam("ids", type_=ARRAY(ID)))
 )
@@ -82,6 +92,34 @@ BEHIND = (
 )
 
 
+def _hits(most: ColumnElement[Any]) -> TableValuedAlias:
+    asked = (bindparam("search", type_=Text), bindparam("project_id", type_=ID))
+    ranked = bindparam("ranked", type_=Integer)
+    columns = (column("issue_id", ID), column("rank", Integer), column("newest", ID))
+    function = func.find_issues(*asked, ranked, most, *BEHIND)
+    return function.table_valued(*columns).alias("hits")
+
+
+def _behind(value: Any, last: UUID) -> dict[str, Any]:
+    rank, newest = value
+    return {"newest": UUID(newest), "rank": rank, "last": last}
+
+
+def _relevance(hits: TableValuedAlias) -> Sort:
+    """A cursor keeps the newest hit, too: that which are ranked is the same on every page."""
+    kept = func.json_build_array(hits.c.rank, hits.c.newest)
+    return Sort(hits.c.rank, decode=lambda value: value[0], kept=kept, behind=_behind)
+
+
+HITS, BEST_HITS = _hits(null()), _hits(MOST)
+HIT_SORTS = Sorts({**SORTS.by, "best": _relevance(HITS)}, SORTS.identity, "-best")
+BEST = select(BEST_HITS.c.issue_id.label("id"))
+BEST_SORTS = Sorts({"best": _relevance(BEST_HITS)}, BEST_HITS.c.issue_id, "-best")
+
+Asked = dict[str, Any]
+Further = Sequence[ColumnElement[bool]]
+
+
 def find(ctx: Context, ref: str) -> Row[*tuple[Any, ...]] | None:
     """The issue of this id or key in the caller's organisation."""
     statement, values = ONE.named(ctx.org_id, ref)
@@ -93,34 +131,44 @@ def page(ctx: Context, project_id: UUID | None = None) -> Page:
 
     A search without ``sort`` is ordered by relevance.
     """
-    conditions = [*_conditions(ctx), *filtered(ctx, FIELDS)]
-    if ctx.query["search"] is None:
-        statement = HERE if project_id is None else IN_PROJECT
-        return paginate(ctx, statement.where(*conditions), SORTS, **_values(ctx, project_id))
-    if conditions or ctx.query["sort"] is not None:
-        return _search(ctx, project_id, conditions)
-    return _best_of_search(ctx, project_id)
+    asked, further = _asked(ctx), filtered(ctx, FIELDS)
+    values = {"org_id": ctx.org_id, "project_id": project_id, **asked}
+    if ctx.query["search"] is not None:
+        return _found(ctx, further, asked, values)
+    statement = _listed(tuple(asked), in_project=project_id is not None)
+    return paginate(ctx, _narrowed(statement, further), SORTS, **values)
 
 
-def _search(ctx: Context, project_id: UUID | None, conditions: list[Any]) -> Page:
+def _found(ctx: Context, further: Further, asked: Asked, values: Asked) -> Page:
+    # What is sorted otherwise needs no relevance.
+    is_sorted = ctx.query["sort"] is not None
+    values = {**values, "search": ctx.query["search"], "ranked": 0 if is_sorted else RANKED}
+    if not asked and not further and not is_sorted:
+        return _best(ctx, values)
+    return paginate(ctx, _narrowed(_searched(tuple(asked)), further), HIT_SORTS, **values)
+
+
+def _narrowed(statement: Rows, further: Further) -> Rows:
+    # What was made once is recognised by being the same.
+    return statement.where(*further) if further else statement
+
+
+@lru_cache
+def _listed(asked: tuple[str, ...], *, in_project: bool) -> Rows:
+    statement = IN_PROJECT if in_project else HERE
+    return statement.where(*(CONDITIONS[name] for name in asked))
+
+
+@lru_cache
+def _searched(asked: tuple[str, ...]) -> Rows:
     # The function looks into this project only. Said here too, PostgreSQL would expect few issues
-    # in it and read them all, instead of the hits. What is sorted otherwise needs no relevance.
-    ranked = RANKED if ctx.query["sort"] is None else 0
-    hits = _hits(ctx, project_id, ranked, null())
-    statement = HERE.where(*conditions)
-    by_relevance = {**SORTS.by, **_relevance(hits).by}
-    return paginate(
-        ctx,
-        statement.join(hits, hits.c.issue_id == Issue.id),
-        Sorts(by_relevance, SORTS.identity, "-best"),
-        **_values(ctx),
-    )
+    # in it and read them all, instead of the hits.
+    return _listed(asked, in_project=False).join(HITS, HITS.c.issue_id == Issue.id)
 
 
-def _best_of_search(ctx: Context, project_id: UUID | None) -> Page:
+def _best(ctx: Context, values: Asked) -> Page:
     """Which come first is known from the documents alone: only those of the page are read."""
-    hits = _hits(ctx, project_id, RANKED, MOST)
-    found = paginate(ctx, select(hits.c.issue_id.label("id")), _relevance(hits))
+    found = paginate(ctx, BEST, BEST_SORTS, **values)
     if not found.rows:
         return found
     issues = ctx.read(BY_IDS, org_id=ctx.org_id, ids=[hit.id for hit in found.rows])
@@ -128,44 +176,20 @@ def _best_of_search(ctx: Context, project_id: UUID | None) -> Page:
     return replace(found, rows=[by_id[hit.id] for hit in found.rows])
 
 
-def _hits(
-    ctx: Context, project_id: UUID | None, ranked: int, most: ColumnElement[Any]
-) -> TableValuedAlias:
-    function = func.find_issues(ctx.query["search"], project_id, ranked, most, *BEHIND)
-    columns = (column("issue_id", ID), column("rank", Integer), column("newest", ID))
-    return function.table_valued(*columns).alias("hits")
-
-
-def _relevance(hits: TableValuedAlias) -> Sorts:
-    """A cursor keeps the newest hit, too: that which are ranked is the same on every page."""
-    kept = func.json_build_array(hits.c.rank, hits.c.newest)
-    best = Sort(hits.c.rank, decode=lambda value: value[0], kept=kept, behind=_behind)
-    return Sorts({"best": best}, hits.c.issue_id, "-best")
-
-
-def _behind(value: Any, last: UUID) -> dict[str, Any]:
-    rank, newest = value
-    return {"newest": UUID(newest), "rank": rank, "last": last}
-
-
-def _conditions(ctx: Context) -> list[Any]:
+def _asked(ctx: Context) -> Asked:
+    """Which conditions the list shall meet, and the values of their places."""
     query = ctx.query
-    conditions: list[Any] = []
-    for name, (attribute, is_given) in IS_ONE_OF.items():
+    asked: Asked = {}
+    for name, several in SEVERAL.items():
         if words := query[name]:
-            conditions.append(is_given if len(words) == 1 else attribute.in_(words))
-    if (assignee := query["assignee"]) is not None:
-        person = None if assignee == "none" else _person(ctx, assignee)
-        conditions.append(Issue.assignee_id == person)
-    if (reporter := query["reporter"]) is not None:
-        conditions.append(Issue.reporter_id == _person(ctx, reporter))
-    return conditions
-
-
-def _values(ctx: Context, project_id: UUID | None = None) -> dict[str, Any]:
-    """Those of the places in the statement, and maybe some that it has no place for."""
-    single = {name: ctx.query[name][0] for name in IS_ONE_OF if ctx.query[name]}
-    return {"org_id": ctx.org_id, "project_id": project_id, **single}
+            asked |= {name: words[0]} if len(words) == 1 else {several: words}
+    if query["assignee"] == "none":
+        asked["unassigned"] = None
+    elif query["assignee"] is not None:
+        asked["assignee_id"] = _person(ctx, query["assignee"])
+    if query["reporter"] is not None:
+        asked["reporter_id"] = _person(ctx, query["reporter"])
+    return asked
 
 
 def _person(ctx: Context, word: str) -> UUID:

@@ -4,6 +4,7 @@ Statements about an issue are made once for both; a project's key is looked up b
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -62,12 +63,15 @@ def _of_key(org_id: Any, key: Any, number: Any) -> ColumnElement[bool]:
 
 
 class OfIssue:
-    """A statement that reads from issues, for the one of an id and for the one of a key."""
+    """A statement about one issue, for the one of an id and for the one of a key.
 
-    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
+    ``about`` makes it of the condition on Issue that names it.
+    """
+
+    def __init__(self, about: Callable[[ColumnElement[bool]], Select[*tuple[Any, ...]]]) -> None:
         org_id = given(Issue.org_id)
-        self._by_id = statement.where(Issue.org_id == org_id, Issue.id == given(Issue.id))
-        self._by_key = statement.where(_of_key(org_id, given(Project.key), given(Issue.number)))
+        self._by_id = about(and_(Issue.org_id == org_id, Issue.id == given(Issue.id)))
+        self._by_key = about(_of_key(org_id, given(Project.key), given(Issue.number)))
 
     def named(self, org_id: UUID, ref: str) -> tuple[Select[*tuple[Any, ...]], dict[str, Any]]:
         """The statement, and the values in it, for the issue that is called so."""

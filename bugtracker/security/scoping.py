@@ -4,11 +4,10 @@ A missing object and another organisation's answer alike: 404. Rows are locked i
 organisation before project before issue before comment, so that writers wait and never deadlock.
 """
 
-from typing import Literal
+from typing import Literal, cast
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, and_, bindparam, select, text, update
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy import Connection, Executable, Table, and_, bindparam, select, text, update
 
 from bugtracker.context import Context
 from bugtracker.errors import OrganisationNotCurrent, ResourceNotFound
@@ -25,12 +24,17 @@ IS_PROJECT = and_(
 AFRESH = {"populate_existing": True}
 PROJECT = select(Project).where(IS_PROJECT)
 PROJECT_LOCKED = PROJECT.with_for_update().execution_options(**AFRESH)
+PROJECTS = cast(Table, Project.__table__)
+# A statement on the table: what the ORM does around an UPDATE of its own takes a third longer.
 PROJECT_COUNTING = (
-    update(Project)
-    .where(IS_PROJECT)
-    .values(last_issue_number=Project.last_issue_number + 1)
-    .returning(Project)
-    .execution_options(synchronize_session=False, **AFRESH)
+    select(Project)
+    .from_statement(
+        update(PROJECTS)
+        .where(IS_PROJECT)
+        .values(last_issue_number=PROJECTS.c.last_issue_number + 1)
+        .returning(*PROJECTS.c)
+    )
+    .execution_options(**AFRESH)
 )
 
 ISSUE = select(Issue, Project).select_from(Project).join(Issue, in_same_project())
@@ -39,10 +43,10 @@ ISSUE = select(Issue, Project).select_from(Project).join(Issue, in_same_project(
 ISSUE_KEPT = ISSUE.with_for_update(read=True, key_share=True, of=Project).execution_options(
     **AFRESH
 )
-ISSUE_FOUND = OfIssue(ISSUE)
+ISSUE_FOUND = OfIssue(ISSUE.where)
 # SQLAlchemy writes one locking clause only.
-ISSUE_SHARED = OfIssue(ISSUE_KEPT.suffix_with(text("FOR SHARE OF issues")))
-ISSUE_LOCKED = OfIssue(ISSUE_KEPT.suffix_with(text("FOR UPDATE OF issues")))
+ISSUE_SHARED = OfIssue(ISSUE_KEPT.suffix_with(text("FOR SHARE OF issues")).where)
+ISSUE_LOCKED = OfIssue(ISSUE_KEPT.suffix_with(text("FOR UPDATE OF issues")).where)
 
 Kind = Literal[
     "API key",
@@ -139,9 +143,7 @@ def count_issue(ctx: Context, project_id: str) -> Project:
     return _project(ctx, project_id, PROJECT_COUNTING)
 
 
-def _project(
-    ctx: Context, project_id: str, statement: Select[Project] | ReturningUpdate[Project]
-) -> Project:
+def _project(ctx: Context, project_id: str, statement: Executable) -> Project:
     named = {"of_org": ctx.org_id, "this": project_named(ctx, project_id)}
     project: Project | None = ctx.session.scalar(statement, named)
     if project is None:
