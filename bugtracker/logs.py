@@ -70,6 +70,9 @@ def log_uncaught() -> None:
 def log_request(scope: Scope, status: int, seconds: float) -> None:
     """The one line of a request: who it was, where that is known, and for a refusal its ``code``.
     499 stands for a client that left before the answer."""
+    logger = _requests.bind()
+    if not logger.is_enabled_for(logging.INFO):
+        return
     state = scope["state"]
     fields = {
         "method": scope["method"],
@@ -82,7 +85,7 @@ def log_request(scope: Scope, status: int, seconds: float) -> None:
     for name in ("operation_id", "account_id", "org_id", "via_key", "partner_id", "code"):
         if state.get(name) is not None:
             fields[name] = str(state[name])
-    _requests.info("request", **fields)
+    logger.info("request", **fields)
 
 
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -104,6 +104,7 @@ class _ParameterSet:
 
     def __init__(self, parameters: list[Parameter], contract: Contract, schemas: Schemas) -> None:
         self.names = [p.name for p in parameters]
+        self._needs_some = any(p.required for p in parameters)
         self._wording = wording_of_parameters(contract)
         resolved = {p.name: contract.resolve(p.schema) for p in parameters}
         self._coerce = {name: _coercion(schema) for name, schema in resolved.items()}
@@ -124,7 +125,8 @@ class _ParameterSet:
                 violation = Violation("duplicate", _("is given twice"), parameter=_cut(name))
                 violations.append(violation)
             values[name] = self._coerce.get(name, str)(text)
-        if values or self.names:
+        # Told first in one word: nearly all requests are valid.
+        if (values or self._needs_some) and not self._validator.is_valid(values):
             violations += _parameter_violations(self._validator.iter_errors(values), self._wording)
         return values, violations
 
