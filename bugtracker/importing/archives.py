@@ -1,13 +1,16 @@
 """Imports archives: each in one transaction, while the next is read; never more in memory."""
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from bugtracker.clock import utc_now
@@ -20,6 +23,10 @@ from bugtracker.importing.reading import Archive, read_archive
 from bugtracker.importing.report import FileReport, Report
 from bugtracker.importing.writing import Writer
 from bugtracker.runtime import Runtime
+
+NO_WHOLE_TABLES = text("SET LOCAL enable_seqscan = off")
+"""Foreign keys and triggers are planned when first needed, when a new organisation's tables are
+small still, and kept: each row would be looked up in all that came before it."""
 
 
 class Progress(Protocol):
@@ -43,10 +50,11 @@ def import_archives(
     goes away; files before it are in.
     """
     report = Report(dry_run=dry_run, files=[FileReport(path) for path in files])
-    with ThreadPoolExecutor(1, "archives") as reader, _without_garbage_search():
-        for file, archive in _read_ahead(reader, report.files):
-            meter = _Meter(progress, file.path)
-            _import_file(runtime, org_id, archive, file, meter, dry_run=dry_run)
+    with ThreadPoolExecutor(1, "archives") as thread, _without_garbage_search():
+        reader = _Reader(thread, report.files)
+        importing = _Importing(runtime, org_id, reader.begin_next, dry_run)
+        for file, archive in reader:
+            importing.take(archive, file, _Meter(progress, file.path))
     return report
 
 
@@ -63,16 +71,24 @@ def _without_garbage_search() -> Iterator[None]:
             gc.enable()
 
 
-def _read_ahead(
-    reader: ThreadPoolExecutor, files: Sequence[FileReport]
-) -> Iterator[tuple[FileReport, Future[Archive]]]:
-    """Each file with its archive, or why there is none; meanwhile the one after it is read."""
-    ahead: list[tuple[FileReport, Future[Archive]]] = []
-    for file in files:
-        ahead.append((file, reader.submit(read_archive, file.path, file)))
-        if len(ahead) > 1:
-            yield ahead.pop(0)
-    yield from ahead
+class _Reader:
+    """Reads one file after another in a thread: the next one when told to, or when asked for it."""
+
+    def __init__(self, thread: ThreadPoolExecutor, files: Sequence[FileReport]) -> None:
+        self._thread, self._files = thread, deque(files)
+        self._ahead: list[tuple[FileReport, Future[Archive]]] = []
+
+    def begin_next(self) -> None:
+        """Begins to read one more, unless one is being read ahead already."""
+        if self._files and not self._ahead:
+            file = self._files.popleft()
+            self._ahead.append((file, self._thread.submit(read_archive, file.path, file)))
+
+    def __iter__(self) -> Iterator[tuple[FileReport, Future[Archive]]]:
+        """Each file with its archive, or why there is none."""
+        while self._files or self._ahead:
+            self.begin_next()
+            yield self._ahead.pop()
 
 
 def total_size(files: Sequence[Path]) -> int:
@@ -101,53 +117,51 @@ class _Meter:
         self._told = now
 
 
-def _import_file(
-    runtime: Runtime,
-    org_id: UUID,
-    read: Future[Archive],
-    report: FileReport,
-    meter: _Meter,
-    *,
-    dry_run: bool,
-) -> None:
-    try:
-        archive = read.result()
-        if report.refused and not archive.issues:
-            raise Refused("issues", "has no record that can be imported")
-        _write(runtime, org_id, archive, report, meter, dry_run=dry_run)
-    except _DryRun:
-        pass
-    except Refused as refusal:
-        report.fail(refusal)
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise
-        reason = str(error.orig).partition("\n")[0]
-        report.fail(Refused("the file", f"the database refused it: {reason}"))
-    meter.reach(1, 1)
+@dataclass(frozen=True)
+class _Importing:
+    """Takes archives into an organisation."""
 
+    runtime: Runtime
+    org_id: UUID
+    meanwhile: Callable[[], None]
+    """Called when only the database has something to do yet."""
+    dry_run: bool
 
-def _write(
-    runtime: Runtime,
-    org_id: UUID,
-    archive: Archive,
-    report: FileReport,
-    meter: _Meter,
-    *,
-    dry_run: bool,
-) -> None:
-    now = utc_now()
-    with runtime.db.transaction(org_id=org_id) as session, behind() as thread:
-        lift_timeouts(session)
-        lock_imports(session, org_id)
-        people = People(session, org_id, now, runtime.keyring)
-        project_id, key = open_project(session, org_id, archive, people, now)
-        report.project, report.key = archive.name, key
-        writer = Writer(session, (org_id, project_id), people, report, now, thread)
-        for done, issue in enumerate(archive.issues, 1):
-            writer.add(issue)
-            if done % 50 == 0:
-                meter.reach(done, len(archive.issues))
-        writer.finish()
-        if dry_run:
-            raise _DryRun
+    def take(self, read: Future[Archive], report: FileReport, meter: _Meter) -> None:
+        """One archive, in a transaction of its own; what is wrong with it is reported."""
+        try:
+            archive = read.result()
+            if report.refused and not archive.issues:
+                raise Refused("issues", "has no record that can be imported")
+            self._write(archive, report, meter)
+        except _DryRun:
+            pass
+        except Refused as refusal:
+            report.fail(refusal)
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise
+            reason = str(error.orig).partition("\n")[0]
+            report.fail(Refused("the file", f"the database refused it: {reason}"))
+        meter.reach(1, 1)
+
+    def _write(self, archive: Archive, report: FileReport, meter: _Meter) -> None:
+        now, org_id = utc_now(), self.org_id
+        with self.runtime.db.transaction(org_id=org_id) as session, behind() as thread:
+            lift_timeouts(session)
+            session.execute(NO_WHOLE_TABLES)
+            lock_imports(session, org_id)
+            people = People(session, org_id, now, self.runtime.keyring)
+            project_id, key = open_project(session, org_id, archive, people, now)
+            report.project, report.key = archive.name, key
+            writer = Writer(session, (org_id, project_id), people, report, now, thread)
+            writer.foresee(archive.issues)
+            for done, issue in enumerate(archive.issues, 1):
+                writer.add(issue)
+                if done % 50 == 0:
+                    meter.reach(done, len(archive.issues))
+            writer.end()
+            self.meanwhile()
+            writer.wait()
+            if self.dry_run:
+                raise _DryRun

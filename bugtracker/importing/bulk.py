@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import (
@@ -67,22 +68,38 @@ def insertion(session: Session, bulks: Sequence[Bulk]) -> Statement | None:
     if not filled:
         return None
     dialect = session.get_bind().dialect
-    first, *others = (_insert(bulk) for bulk in filled)
-    statement = first.add_cte(*(other.cte(f"into_{other.table.name}") for other in others))
     values: dict[str, Any] = {}
     for bulk in filled:
         values |= _values(bulk, dialect)
-    return statement, values
+    return _statement(tuple(map(_shape, filled))), values
 
 
-def _insert(bulk: Bulk) -> Insert:
-    table = bulk.model.metadata.tables[bulk.model.__tablename__]
-    fields = [column(name, table.c[name].type) for name in bulk.rows[0]]
+class _Shape(NamedTuple):
+    """What a statement is made of: a table, the columns of its rows, and those of all rows."""
+
+    model: type[Base]
+    fields: tuple[str, ...]
+    same: tuple[str, ...]
+
+
+def _shape(bulk: Bulk) -> _Shape:
+    return _Shape(bulk.model, tuple(bulk.rows[0]), tuple(bulk.same))
+
+
+@lru_cache
+def _statement(shapes: tuple[_Shape, ...]) -> Insert:
+    first, *others = map(_insert, shapes)
+    return first.add_cte(*(other.cte(f"into_{other.table.name}") for other in others))
+
+
+def _insert(shape: _Shape) -> Insert:
+    table = shape.model.metadata.tables[shape.model.__tablename__]
+    fields = [column(name, table.c[name].type) for name in shape.fields]
     document = bindparam(f"{table.name}_rows", type_=Text)
     source = func.json_to_recordset(cast(document, JSON)).table_valued(*fields)
     fresh = source.render_derived(name=f"fresh_{table.name}", with_types=True)
-    same = [bindparam(f"{table.name}_{name}", type_=table.c[name].type) for name in bulk.same]
-    names = [*bulk.rows[0], *bulk.same]
+    same = [bindparam(f"{table.name}_{name}", type_=table.c[name].type) for name in shape.same]
+    names = [*shape.fields, *shape.same]
     # What is not named takes the database's default, where the table has one.
     source_rows = select(fresh).add_columns(*same)
     return insert(table).from_select(names, source_rows, include_defaults=False)

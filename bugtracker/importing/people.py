@@ -1,6 +1,6 @@
 """The people of an archive: members without account, who cannot log in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -41,6 +41,7 @@ class People:
         self._session, self._org_id, self._now, self._keyring = session, org_id, now, keyring
         self._pending: dict[str, _Person] = {}
         self._promoted: list[UUID] = []
+        self._foreseen: set[str] = set()
         self._known = {
             _key(username): _Person(user_id, username, role, is_new=False)
             for user_id, username, role in session.execute(_imported_before(org_id))
@@ -60,6 +61,11 @@ class People:
             if not person.is_new:
                 self._promoted.append(person.user_id)
         return person.user_id
+
+    def foresee(self, logins: Iterable[str]) -> None:
+        """These will be assigned something: who of them is new is a developer at once, rather than
+        promoted as soon as that is read."""
+        self._foreseen = {_key(login) for login in logins}
 
     def flush(self) -> set[str]:
         """Writes those who are new or changed; returns the logins of the new ones."""
@@ -116,7 +122,8 @@ class People:
         erased = self._erased.get(erased_login(self._keyring, self._org_id, login))
         if erased is not None:
             return _Person(erased, login, "developer", is_new=False)
-        return _Person(new_id(), login, "member", is_new=True)
+        role: Role = "developer" if _key(login) in self._foreseen else "member"
+        return _Person(new_id(), login, role, is_new=True)
 
     def _promote(self, user_ids: list[UUID]) -> None:
         promoted = self._session.execute(

@@ -16,6 +16,7 @@ import orjson
 
 from bugtracker.importing.fields import Record, Refused
 from bugtracker.importing.report import FileReport
+from bugtracker.markdown import sanitise
 from bugtracker.models.issue import Status
 
 GHOST = "ghost"
@@ -29,7 +30,7 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """A comment as it stands in the file."""
+    """A comment as it stands in the file, its Markdown made harmless."""
 
     place: str
     author: str
@@ -41,7 +42,7 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """An issue as it stands in the file; the title is on one line."""
+    """An issue as it stands in the file; the title is on one line, the Markdown harmless."""
 
     place: str
     number: int
@@ -167,7 +168,7 @@ def _issue(record: Record, seen: set[int], report: FileReport) -> Issue:
         place=record.place,
         number=number,
         title=_title(record),
-        body=record.text_or("body", ""),
+        body=sanitise(record.text_or("body", "")),
         status=_status(record),
         author=_login(record),
         association=record.text_or("authorAssociation", ""),
@@ -196,7 +197,7 @@ def _comment(record: Record) -> Comment:
         place=record.place,
         author=_login(record),
         association=record.text_or("authorAssociation", ""),
-        body=record.text_or("body", ""),
+        body=sanitise(record.text_or("body", "")),
         created_at=created_at,
         updated_at=record.moment_or("updatedAt", created_at),
     )

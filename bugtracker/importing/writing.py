@@ -1,7 +1,7 @@
 """Writes the issues and comments of an archive that are not there yet."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -27,12 +27,14 @@ LONGEST_TITLE = 200
 LONGEST_DESCRIPTION = 5000
 LONGEST_COMMENT = 2000
 EMPTY_COMMENT = "*(empty)*"
-ROWS_AT_ONCE = 500
+FIRST_ROWS, ROWS_AT_ONCE = 200, 800
+"""So many at once: few at first, so that the database soon has something to do, then twice as many
+each time."""
 
 
 class Writer:
     """Collects rows and writes them some hundred at a time, into one project, while it collects
-    the next. The session is its own until :meth:`finish`.
+    the next. The session is its own until :meth:`wait` returns.
 
     What an earlier import wrote is found by the origin in its id and left alone.
     """
@@ -55,6 +57,12 @@ class Writer:
         self._events: list[Row] = []
         self._numbers = self._known_numbers()
         self._origins = self._known_origins()
+        self._at_once = FIRST_ROWS
+
+    def foresee(self, issues: Iterable[Issue]) -> None:
+        """Tells of all that will be added, so that people are written once, as what they end as."""
+        fresh = (issue for issue in issues if issue.number not in self._numbers)
+        self._people.foresee(issue.assignees[0] for issue in fresh if issue.assignees)
 
     def add(self, issue: Issue) -> None:
         """Takes in an issue and its comments, or what of them is new."""
@@ -68,12 +76,16 @@ class Writer:
         issue_id = known or self._add_issue(issue, places)
         self._report.unchanged += bool(known)
         self._add_comments(issue, issue_id, places)
-        if len(self._issues) + len(self._comments) >= ROWS_AT_ONCE:
+        if len(self._issues) + len(self._comments) >= self._at_once:
             self._flush()
+            self._at_once = min(2 * self._at_once, ROWS_AT_ONCE)
 
-    def finish(self) -> None:
-        """Writes what is left, and waits until all is written."""
+    def end(self) -> None:
+        """Has what is left written."""
         self._flush()
+
+    def wait(self) -> None:
+        """Returns when all is written."""
         self._behind.wait()
 
     def _flush(self) -> None:
@@ -128,7 +140,7 @@ class Writer:
     def _add_issue(self, issue: Issue, places: Counter[datetime]) -> UUID:
         issue_id = imported_id(issue.created_at, 0, self._origin("issue", issue.number))
         title, text = _title_and_text(issue, self._report)
-        description, *rest = self._parts(issue, sanitise(text), LONGEST_DESCRIPTION)
+        description, *rest = self._parts(issue, text, LONGEST_DESCRIPTION)
         self._issues.append(self._issue_row(issue, issue_id, title, description))
         self._add_issue_event(issue, issue_id)
         self._report.issues += 1
@@ -169,8 +181,7 @@ class Writer:
     def _add_with_rest(
         self, comment: Comment, issue_id: UUID, head: int, places: Counter[datetime]
     ) -> None:
-        text = sanitise(comment.body)
-        text = text if text.strip() else EMPTY_COMMENT
+        text = comment.body if comment.body.strip() else EMPTY_COMMENT
         parts = self._parts(comment, text, LONGEST_COMMENT)
         extra: dict[str, Any] = {"author_association": comment.association}
         for number, part in zip(count(), parts, strict=False):
@@ -247,8 +258,8 @@ class Writer:
 
 
 def _title_and_text(issue: Issue, report: FileReport) -> tuple[str, str]:
-    """A title that fits, and the body; what is cut off the title stands in full before it."""
+    """A title that fits, and the text; what is cut off the title stands in full before it."""
     if len(issue.title) <= LONGEST_TITLE:
         return issue.title, issue.body
     report.note(f"{issue.place}.title", "is too long; it is in full at the top of the description")
-    return f"{issue.title[: LONGEST_TITLE - 1]}…", f"{issue.title}\n\n{issue.body}"
+    return f"{issue.title[: LONGEST_TITLE - 1]}…", sanitise(f"{issue.title}\n\n{issue.body}")

@@ -3,6 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+from sqlalchemy import text
+
+from bugtracker.importing import writing
 from tests.importing.archive import comment, issue, write
 from tests.importing.conftest import Target, Walk
 
@@ -196,6 +200,31 @@ class TestComments:
         assert target.contents() == said
 
 
+class TestWork:
+    def test_grows_with_what_is_imported_and_not_with_what_is_there(
+        self, target: Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Triggers and foreign keys keep the plans of their first statement, made when the tables
+        were small. Each of a hundred that read a table as it has become would show here."""
+        monkeypatch.setattr(writing, "FIRST_ROWS", 10)
+        monkeypatch.setattr(writing, "ROWS_AT_ONCE", 10)
+        read: dict[str, int] = {}
+        wait = writing.Writer.wait
+
+        def counting(writer: writing.Writer) -> None:
+            wait(writer)
+            rows = writer._session.execute(
+                text("SELECT relname, seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables")
+            )
+            read.update((name, number) for name, number in rows)
+
+        monkeypatch.setattr(writing.Writer, "wait", counting)
+        count = 500
+        target.take_issues(*(issue(n, (comment(f"remark {n}"),)) for n in range(1, count + 1)))
+        tables = ("issues", "comments", "issue_documents", "comment_documents", "members")
+        assert {name: read[name] for name in tables if read[name] > 6 * count} == {}
+
+
 class TestPeople:
     def test_are_members_without_account_one_per_login(self, target: Target) -> None:
         report = target.take_issues(
@@ -216,6 +245,19 @@ class TestPeople:
         [event] = target.rows("SELECT * FROM events WHERE action = 'member.role_changed'")
         assert event["resource_id"] == people["alice"]["user_id"]
         assert event["changes"] == {"role": ["member", "developer"]}
+
+    def test_who_is_assigned_later_in_the_archive_is_a_developer_at_once(
+        self, target: Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # Each issue is written before the next is looked at.
+        monkeypatch.setattr(writing, "FIRST_ROWS", 1)
+        monkeypatch.setattr(writing, "ROWS_AT_ONCE", 1)
+        target.take_issues(issue(1), issue(2), issue(3, assignees=["Alice", "bob"]))
+        people = {row["imported_username"]: row for row in target.people()}
+        assert (people["alice"]["role"], people["alice"]["version"]) == (3, 1)
+        imported = target.rows("SELECT * FROM events WHERE action LIKE 'member.%'")
+        assert {event["action"] for event in imported} == {"member.imported"}
+        assert {event["changes"]["role"][1] for event in imported} == {"member", "developer"}
 
     def test_of_two_archives_count_once(self, target: Target, tmp_path: Path) -> None:
         files = [
