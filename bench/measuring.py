@@ -11,7 +11,7 @@ from pathlib import Path
 from bench import load
 from bench.limit import MODES, Limit, limited
 from bench.place import Place
-from bench.processes import busy_ms, cpu_ms, postmaster, pss_mb
+from bench.processes import busy_ms, cpu_ms, postmaster, pss_mb, rest
 from bench.scene import Scene, refresh_tokens
 from bench.servers import Running
 from bench.workloads import Workload
@@ -99,6 +99,7 @@ def _sample(
 ) -> Sample:
     (workload, asked), (seconds, turn, round_) = what, when
     tokens = _tokens(stage) if workload.refreshes else None
+    rest(server.pids)
     meter = _Meter(stage, server)
     seen = load.run(server.ports, asked, max(seconds, workload.least_seconds), turn, tokens)
     cpu, pg_cpu, others = meter.read()

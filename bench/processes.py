@@ -1,11 +1,14 @@
 """What processes have used, from /proc (Linux)."""
 
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 PROC = Path("/proc")
+RESTING_MS = 10
+"""Of a tenth of a second: a tick, at most."""
 
 
 def _stat(pid: int) -> list[str]:
@@ -36,6 +39,18 @@ def cpu_ms(roots: Iterable[int]) -> float:
             # utime, stime and, of the children that were waited for, cutime and cstime
             ticks += sum(int(field) for field in stat[11:15])
     return ticks * 1000 / TICK
+
+
+def rest(roots: Collection[int], seconds: float = 5) -> None:
+    """Waits, for some seconds at most, until processes do nothing: what they still do for the
+    clients before (logins are queued) is not what the next ones cost."""
+    ends, before = time.monotonic() + seconds, cpu_ms(roots)
+    while time.monotonic() < ends:
+        time.sleep(0.1)
+        now = cpu_ms(roots)
+        if now - before <= RESTING_MS:
+            return
+        before = now
 
 
 def pss_mb(roots: Iterable[int]) -> float:
