@@ -15,11 +15,15 @@ from threading import Thread
 from time import monotonic
 from typing import Any
 
+import structlog
+
 LONG_SECONDS = 0.01
 """What takes longer gives its turn away, where others wait for one."""
 
 LAST_SECONDS = 15.0
 """How long what still runs may take in the end; no statement takes longer."""
+
+log = structlog.get_logger()
 
 
 @dataclass(eq=False, frozen=True, slots=True)
@@ -46,12 +50,12 @@ class Workers:
         self._timer: asyncio.TimerHandle | None = None
 
     def run(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
-        """What the work returns or raises, in time; it is done even when nobody waits any more."""
+        """What the work returns or raises, in time. What has begun is done to its end, even when
+        nobody waits for it any more."""
         loop = asyncio.get_running_loop()
         answer = loop.create_future()
-        if self._turns < self._at_once:
-            self._start()
         self._jobs.put(_Job(work, answer, loop))
+        self._fill()
         if self._timer is None:
             self._timer = loop.call_later(LONG_SECONDS, self._look, loop)
         return answer
@@ -64,6 +68,8 @@ class Workers:
             self._jobs.put(None)
         for thread in threads:
             thread.join(max(0.0, until - monotonic()))
+        # As it was in the beginning, for whoever runs something once more.
+        self._jobs, self._turns, self._timer = SimpleQueue(), 0, None
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Gives away the turns of what takes long, while anybody waits for one."""
@@ -71,6 +77,7 @@ class Workers:
         if self._jobs.empty():
             return
         self._threads = {each for each in self._threads if each.is_alive()}
+        self._fill()
         long_ago = monotonic() - LONG_SECONDS
         for job, began in self._running.copy().items():
             if began > long_ago or len(self._threads) >= self._most:
@@ -78,17 +85,23 @@ class Workers:
             # Unless it has ended meanwhile, and goes on with the next.
             if self._running.pop(job, None) is not None:
                 self._turns -= 1
-                self._start()
+                self._fill()
         self._timer = loop.call_later(LONG_SECONDS, self._look, loop)
 
-    def _start(self) -> None:
-        """Another thread with a turn. Where the system gives none, the turn waits for the next
-        request."""
-        # A program that ends without stopping us does not wait for what is idle.
-        thread = Thread(target=self._work, name=f"handler-{next(self._numbers)}", daemon=True)
-        thread.start()
-        self._threads.add(thread)
-        self._turns += 1
+    def _fill(self) -> None:
+        """Gives every turn a thread. Where the system has none, those that there are go on, and
+        this is tried again soon."""
+        while self._turns < self._at_once and len(self._threads) < self._most:
+            name = f"handler-{next(self._numbers)}"
+            # A program that ends without stopping us does not wait for what is idle.
+            thread = Thread(target=self._work, name=name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                log.warning("no_thread", turns=self._turns, reason=error)
+                return
+            self._threads.add(thread)
+            self._turns += 1
 
     def _work(self) -> None:
         while self._do_next():
@@ -99,6 +112,8 @@ class Workers:
         job = self._jobs.get()
         if job is None:
             return False
+        if job.answer.cancelled():
+            return True
         self._running[job] = monotonic()
         try:
             result = job.work()

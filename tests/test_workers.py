@@ -80,6 +80,20 @@ class TestWork:
 
         asyncio.run(scene())
 
+    def test_that_nobody_waits_for_any_more_is_not_begun(self, crowd: Crowd) -> None:
+        begun: list[int] = []
+
+        async def scene() -> None:
+            group = Workers(1, 1)
+            first = group.run(crowd.step)
+            group.run(lambda: begun.append(1)).cancel()
+            last = group.run(lambda: begun.append(2))
+            crowd.go.set()
+            await asyncio.gather(first, last)
+
+        asyncio.run(scene())
+        assert begun == [2]
+
     def test_outlives_the_event_loop(self, crowd: Crowd) -> None:
         group = Workers(1, 1)
 
@@ -149,6 +163,48 @@ class TestTurns:
         asyncio.run(scene())
 
 
+class NoThread:
+    """Stands for a thread that the system does not give."""
+
+    def __init__(self, **_: object) -> None:
+        """As a thread is made."""
+
+    def start(self) -> None:
+        raise RuntimeError("can't start new thread")
+
+
+class TestNoThreads:
+    def test_those_that_there_are_go_on(
+        self, crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def scene() -> None:
+            group = Workers(4, 2)
+            slow = group.run(crowd.step)
+            await asyncio.to_thread(eventually, lambda: crowd.now == 1)
+            with monkeypatch.context() as without:
+                without.setattr(workers, "Thread", NoThread)
+                assert [await group.run(lambda: 7) for _ in range(5)] == [7] * 5
+            crowd.go.set()
+            await slow
+
+        asyncio.run(scene())
+
+    def test_what_waits_is_done_as_soon_as_there_is_one(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def scene() -> None:
+            group = Workers(2, 1)
+            with monkeypatch.context() as without:
+                without.setattr(workers, "Thread", NoThread)
+                waiting = group.run(lambda: 7)
+                await asyncio.sleep(0.05)
+                assert not waiting.done()
+            async with asyncio.timeout(10):
+                assert await waiting == 7
+
+        asyncio.run(scene())
+
+
 class TestStop:
     def test_waits_for_what_runs_and_ends_all_threads(self, crowd: Crowd) -> None:
         before = set(threading.enumerate())
@@ -165,6 +221,16 @@ class TestStop:
 
         asyncio.run(scene())
         assert own_threads(before) == set()
+
+    def test_is_not_the_end_for_ever(self) -> None:
+        async def scene() -> list[object]:
+            group = Workers(3, 2)
+            before = await asyncio.gather(*(group.run(lambda: 1) for _ in range(9)))
+            await asyncio.to_thread(group.stop)
+            async with asyncio.timeout(10):
+                return [*before, await group.run(lambda: 2)]
+
+        assert asyncio.run(scene()) == [1] * 9 + [2]
 
     def test_does_not_wait_for_ever(self, crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(workers, "LAST_SECONDS", 0.05)

@@ -21,15 +21,16 @@ class JoinedWrites:
     def write(self, data: bytes) -> None:
         """Writes in a moment."""
         if not self._pieces:
-            self._loop.call_soon(self._write)
+            self._loop.call_soon(self.flush)
         self._pieces.append(data)
 
     def close(self) -> None:
         """Writes what there is, and ends the connection."""
-        self._write()
+        self.flush()
         self._transport.close()
 
-    def _write(self) -> None:
+    def flush(self) -> None:
+        """Writes what there is, now."""
         if self._pieces:
             data = b"".join(self._pieces)
             self._pieces.clear()

@@ -6,7 +6,7 @@ amount of them. Give this class to uvicorn as its `http` option.
 """
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -38,9 +38,13 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Somebody connected, and has to say what they want."""
-        joined: Any = JoinedWrites(transport, self.loop)
-        super().connection_made(joined)
+        self._joined = JoinedWrites(transport, self.loop)
+        super().connection_made(cast(Any, self._joined))
         self._await_headers()
+
+    def eof_received(self) -> None:
+        """Nothing more will be asked. The loop closes the connection behind this, past us."""
+        self._joined.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Somebody has gone."""

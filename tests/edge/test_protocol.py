@@ -1,5 +1,6 @@
 """Bytes that are not HTTP, which the server refuses before the edge is called."""
 
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -35,6 +36,14 @@ def test_get_the_same_kind_of_answer_as_everything_else(bare: Served, data: byte
     assert (answer.status, answer.code) == (400, "request_malformed")
     assert answer.one("connection") == "close"
     assert_secure(answer)
+
+
+def test_who_says_that_there_will_be_no_more_is_answered(bare: Served) -> None:
+    for _ in range(20):
+        with bare.connect() as connection:
+            connection.sendall(b"GET /echo HTTP/1.1\r\nHost: t\r\n\r\n")
+            connection.shutdown(socket.SHUT_WR)
+            assert read_answer(connection).status == 200
 
 
 def test_honest_requests_are_served(bare: Served) -> None:
