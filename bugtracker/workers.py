@@ -47,6 +47,8 @@ class Workers:
         self._threads: set[Thread] = set()
         self._numbers = count(1)
         self._turns = 0
+        self._is_short = False
+        """Whether the system gave no thread when one was last wanted; told once."""
         self._timer: asyncio.TimerHandle | None = None
 
     def run(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
@@ -98,8 +100,11 @@ class Workers:
             try:
                 thread.start()
             except RuntimeError as error:
-                log.warning("no_thread", turns=self._turns, reason=error)
+                if not self._is_short:
+                    log.warning("no_thread", turns=self._turns, reason=error)
+                self._is_short = True
                 return
+            self._is_short = False
             self._threads.add(thread)
             self._turns += 1
 

@@ -27,9 +27,7 @@ LONGEST_TITLE = 200
 LONGEST_DESCRIPTION = 5000
 LONGEST_COMMENT = 2000
 EMPTY_COMMENT = "*(empty)*"
-FIRST_ROWS, ROWS_AT_ONCE = 200, 800
-"""So many at once: few at first, so that the database soon has something to do, then twice as many
-each time."""
+ROWS_AT_ONCE = 500
 
 
 class Writer:
@@ -57,7 +55,6 @@ class Writer:
         self._events: list[Row] = []
         self._numbers = self._known_numbers()
         self._origins = self._known_origins()
-        self._at_once = FIRST_ROWS
 
     def foresee(self, issues: Iterable[Issue]) -> None:
         """Tells of all that will be added, so that people are written once, as what they end as."""
@@ -76,9 +73,8 @@ class Writer:
         issue_id = known or self._add_issue(issue, places)
         self._report.unchanged += bool(known)
         self._add_comments(issue, issue_id, places)
-        if len(self._issues) + len(self._comments) >= self._at_once:
+        if len(self._issues) + len(self._comments) >= ROWS_AT_ONCE:
             self._flush()
-            self._at_once = min(2 * self._at_once, ROWS_AT_ONCE)
 
     def end(self) -> None:
         """Has what is left written."""

@@ -206,7 +206,6 @@ class TestWork:
     ) -> None:
         """Triggers and foreign keys keep the plans of their first statement, made when the tables
         were small. Each of a hundred that read a table as it has become would show here."""
-        monkeypatch.setattr(writing, "FIRST_ROWS", 10)
         monkeypatch.setattr(writing, "ROWS_AT_ONCE", 10)
         read: dict[str, int] = {}
         wait = writing.Writer.wait
@@ -250,7 +249,6 @@ class TestPeople:
         self, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # Each issue is written before the next is looked at.
-        monkeypatch.setattr(writing, "FIRST_ROWS", 1)
         monkeypatch.setattr(writing, "ROWS_AT_ONCE", 1)
         target.take_issues(issue(1), issue(2), issue(3, assignees=["Alice", "bob"]))
         people = {row["imported_username"]: row for row in target.people()}
