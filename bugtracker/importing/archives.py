@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from bugtracker.clock import utc_now
 from bugtracker.db import lift_timeouts
 from bugtracker.importing.behind import behind
+from bugtracker.importing.documents import documents
 from bugtracker.importing.fields import Refused
 from bugtracker.importing.people import People
 from bugtracker.importing.projects import lock_imports, open_project
@@ -154,14 +155,19 @@ class _Importing:
             people = People(session, org_id, now, self.runtime.keyring)
             project_id, key = open_project(session, org_id, archive, people, now)
             report.project, report.key = archive.name, key
-            writer = Writer(session, (org_id, project_id), people, report, now, thread)
-            writer.foresee(archive.issues)
-            for done, issue in enumerate(archive.issues, 1):
-                writer.add(issue)
-                if done % 50 == 0:
-                    meter.reach(done, len(archive.issues))
-            writer.end()
-            self.meanwhile()
-            writer.wait()
+            project = (org_id, project_id)
+            with documents(self.runtime.db, session, project) as made:
+                writer = Writer(session, project, people, report, now, thread, made)
+                self._add(archive, writer, meter)
             if self.dry_run:
                 raise _DryRun
+
+    def _add(self, archive: Archive, writer: Writer, meter: _Meter) -> None:
+        writer.foresee(archive.issues)
+        for done, issue in enumerate(archive.issues, 1):
+            writer.add(issue)
+            if done % 50 == 0:
+                meter.reach(done, len(archive.issues))
+        writer.end()
+        self.meanwhile()
+        writer.wait()

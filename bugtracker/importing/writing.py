@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -14,6 +15,7 @@ from bugtracker import models
 from bugtracker.ids import new_id
 from bugtracker.importing.behind import Behind
 from bugtracker.importing.bulk import Bulk, Row, Statement, insertion
+from bugtracker.importing.documents import Documents, Parameters, with_documents
 from bugtracker.importing.fields import Refused
 from bugtracker.importing.identity import imported_id, origin, origin_of
 from bugtracker.importing.people import People
@@ -28,6 +30,8 @@ LONGEST_DESCRIPTION = 5000
 LONGEST_COMMENT = 2000
 EMPTY_COMMENT = "*(empty)*"
 ROWS_AT_ONCE = 500
+FIRST_ROWS = 100
+"""Of an archive, and doubled until it is enough: nobody waits for the first batch."""
 
 
 class Writer:
@@ -45,9 +49,11 @@ class Writer:
         report: FileReport,
         now: datetime,
         behind: Behind,
+        documents: Documents,
     ) -> None:
         self._session, self._people, self._report, self._now = session, people, report, now
-        self._behind = behind
+        self._behind, self._documents = behind, documents
+        self._rows_at_once = FIRST_ROWS
         self._org_id, self._project_id = project
         self._project = str(self._project_id)
         self._issues: list[Row] = []
@@ -73,7 +79,8 @@ class Writer:
         issue_id = known or self._add_issue(issue, places)
         self._report.unchanged += bool(known)
         self._add_comments(issue, issue_id, places)
-        if len(self._issues) + len(self._comments) >= ROWS_AT_ONCE:
+        if len(self._issues) + len(self._comments) >= self._rows_at_once:
+            self._rows_at_once = min(2 * self._rows_at_once, ROWS_AT_ONCE)
             self._flush()
 
     def end(self) -> None:
@@ -89,12 +96,21 @@ class Writer:
         logins, write_people = self._people.changes()
         self._report.people |= logins
         statement = insertion(self._session, self._bulks())
+        documents = self._documents.begin(statement[1]) if statement and self._issues else None
         self._issues, self._comments, self._events = [], [], []
-        self._behind.run(lambda: self._write(write_people, statement))
+        self._behind.run(lambda: self._write(write_people, statement, documents))
 
-    def _write(self, write_people: Callable[[], None], statement: Statement | None) -> None:
+    def _write(
+        self,
+        write_people: Callable[[], None],
+        statement: Statement | None,
+        documents: Future[Parameters] | None,
+    ) -> None:
         write_people()
-        if statement:
+        if statement and documents:
+            insert, values = statement
+            self._session.execute(with_documents(insert), values | documents.result())
+        elif statement:
             self._session.execute(*statement)
 
     def _bulks(self) -> list[Bulk]:
