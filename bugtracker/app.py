@@ -21,6 +21,7 @@ from bugtracker.metrics.metering import RequestMeter
 from bugtracker.middleware import ProblemMiddleware, ValidationMiddleware
 from bugtracker.pages import Pages
 from bugtracker.paths import PathIndex
+from bugtracker.queries.foreseen import FORESEEN
 from bugtracker.ratelimit import OperationLimits, RateLimitMiddleware
 from bugtracker.request_counts import RequestCounter
 from bugtracker.routing import handlers_of
@@ -114,7 +115,7 @@ def _connexion(
             partial(RateLimitMiddleware, contract=contract, limits=limits),
         ],
         security_map={
-            "bearer": bearer_handler(runtime, contract.operations),
+            "bearer": bearer_handler(runtime, contract.operations, FORESEEN),
             "apiKey": partner_handler(runtime),
         },
         resolver=Resolver(handlers.__getitem__),

@@ -71,7 +71,7 @@ class Context:
         """The request's transaction, in the caller's tenant."""
         org_id = self.caller.org_id if self.caller else None
         account_id = self.caller.account_id if self.caller else None
-        if self.opened is None:
+        if self.opened is None or self.opened.is_over:
             return self.runtime.db.session(org_id=org_id, account_id=account_id)
         connection = self.opened.connection
         return self.runtime.db.joined(connection, org_id=org_id, account_id=account_id)
@@ -79,10 +79,16 @@ class Context:
     def read(self, statement: Executable, **values: Any) -> Result[Any]:
         """The rows of a statement that selects columns, in the request's transaction.
 
-        As ``session.execute``, but where no entity is at work, past all that knows of entities."""
-        if self.opened is None or "session" in self.__dict__:
-            return self.session.execute(statement, values)
-        return self.opened.connection.execute(statement, values, execution_options=BY_NAME)
+        As ``session.execute``, but where no entity is at work, past all that knows of entities;
+        and what was foreseen is there already."""
+        if self.opened is not None and "session" not in self.__dict__:
+            org_id = self.caller.org_id if self.caller else None
+            foreseen = self.opened.take(statement, values, org_id)
+            if foreseen is not None:
+                return foreseen
+            if not self.opened.is_over:
+                return self.opened.connection.execute(statement, values, execution_options=BY_NAME)
+        return self.session.execute(statement, values)
 
     def within(self, org_id: UUID, role: Role) -> "Context":
         """The same request and transaction in another organisation of the caller's."""
@@ -95,7 +101,7 @@ class Context:
         """Commits the request's transaction, if one was begun."""
         if "session" in self.__dict__:
             self.session.commit()
-            if self.opened is not None:
+            if self.opened is not None and not self.opened.is_over:
                 self.opened.connection.commit()
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute, Session, SessionTransaction
 
-from bugtracker.db_cursor import Cursor
+from bugtracker import driver
 
 Rows = Select[*tuple[Any, ...]]
 """A statement that selects the columns of an answer."""
@@ -82,13 +82,15 @@ class Database:
             "connect_args": {
                 "options": libpq_options(SESSION_OPTIONS),
                 "connect_timeout": 5,
-                "cursor_factory": Cursor,
+                "cursor_factory": driver.Cursor,
             },
         }
         self.engine: Engine = create_engine(
             url, pool_size=pool_size, max_overflow=0, pool_timeout=pool_timeout, **options
         )
         self._unpooled = create_engine(url, poolclass=NullPool, **options)
+        for engine in (self.engine, self._unpooled):
+            event.listen(engine, "do_connect", _connect)
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
@@ -149,6 +151,10 @@ class Database:
     def close(self) -> None:
         """Closes the pooled connections."""
         self.engine.dispose()
+
+
+def _connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> driver.Connection:
+    return driver.Connection.connect(*arguments, **options)
 
 
 def _set_tenant(session: Session, _: SessionTransaction, connection: Connection) -> None:

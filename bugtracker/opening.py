@@ -1,26 +1,33 @@
 """A request's transaction, begun together with its first statement: who is asking.
 
 Session, membership and role are one statement, and that statement also sets the tenant. It travels
-with BEGIN in one message, so that nothing waits for either. Only identifiers are ever written into
-its text: ids and hashes, of types that cannot hold anything else.
+with BEGIN in one message, so that nothing waits for either; or with the one read that the request
+is about, where that is foreseen. Only identifiers are ever written into its text.
 """
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 import psycopg
-from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
-from sqlalchemy import Connection, PoolProxiedConnection
+from psycopg import generators
+from psycopg.pq import ConnStatus, ExecStatus
+from psycopg.pq.abc import PGresult
+from sqlalchemy import Connection, Result
 from sqlalchemy.exc import OperationalError
 
 from bugtracker.db import Database
+from bugtracker.foresight import Foreseen, Prepared, prepared
+from bugtracker.literals import Literal, written
 from bugtracker.tracing import statement_span
 
-UNDECIDED = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
-
-Literal = UUID | bytes | None
 Fields = tuple[str | None, ...]
+
+DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
+PREPARED = "prepared"
+"""Where a connection's info has what it was told to prepare."""
 
 
 @dataclass(frozen=True)
@@ -29,81 +36,125 @@ class Opening:
 
     sql: str
 
-    def text(self, values: dict[str, Literal]) -> bytes:
-        """BEGIN and the statement with these values."""
-        written = {name: _written(value) for name, value in values.items()}
-        return f"BEGIN; {self.sql.format(**written)}".encode()
-
-
-def _written(value: Literal) -> str:
-    """TypeError for anything but what cannot end a literal."""
-    if value is None:
-        return "NULL"
-    if isinstance(value, UUID):
-        return f"'{value}'::uuid"
-    if isinstance(value, bytes):
-        return f"'\\x{value.hex()}'::bytea"
-    raise TypeError(f"no identifier: {type(value).__name__}")
+    def text(self, values: dict[str, Literal]) -> str:
+        """The statement with these values."""
+        return self.sql.format(**{name: written(value) for name, value in values.items()})
 
 
 class Opened:
     """A connection of the pool, and on it a transaction in which one statement has run.
 
-    Whoever makes it closes it; what was not committed by then is undone.
+    With a foreseen read the transaction is over when it has begun, and the connection is the
+    pool's again. Whoever makes it closes it; what was not committed by then is undone.
     """
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, foreseen: Foreseen | None = None) -> None:
         self._db = db
+        self._foreseen = foreseen
+        self._read: Result[Any] | None = None
         self._connection: Connection | None = None
+        self.is_over = False
+        """Whether the transaction ended with the foreseen read. Who wants more begins another."""
 
     @property
     def connection(self) -> Connection:
-        """The connection, once it was begun."""
+        """The connection, while the transaction lasts."""
         if self._connection is None:
-            raise RuntimeError("nothing was begun")
+            raise RuntimeError("nothing was begun, or it has ended")
         return self._connection
 
     def begin(self, opening: Opening, **values: Literal) -> Fields | None:
         """The row of the statement, as text; None where there is none. SQLAlchemy's errors."""
         self._connection = self._db.engine.connect()
-        raw: Any = self._connection.connection.driver_connection
+        text = opening.text(values)
+        if self._foreseen is not None:
+            return _row(self._begin_with(prepared(self._foreseen.statement), opening, text))
         with statement_span(opening.sql):
-            result = raw.pgconn.exec_(opening.text(values))
+            result = self._raw.pgconn.exec_(f"BEGIN; {text}".encode())
             if result.status != ExecStatus.TUPLES_OK:
-                self._fail(raw, psycopg.errors.error_from_result(result))
-        if result.ntuples == 0:
-            return None
-        return tuple(_decoded(result.get_value(0, n)) for n in range(result.nfields))
+                self._fail(psycopg.errors.error_from_result(result))
+        return _row(result)
 
-    def _fail(self, raw: Any, error: psycopg.Error) -> None:
-        if raw.pgconn.status == ConnStatus.BAD:
+    def take(
+        self, statement: object, values: Mapping[str, Any], org_id: UUID | None
+    ) -> Result[Any] | None:
+        """The rows of the foreseen read, once, if this is it."""
+        if self._foreseen is None or not self._foreseen.is_asked(statement, values, org_id):
+            return None
+        read, self._read = self._read, None
+        return read
+
+    @property
+    def _raw(self) -> Any:
+        return self.connection.connection.driver_connection
+
+    def _begin_with(self, read: Prepared, opening: Opening, text: str) -> PGresult:
+        """The opening's result. Both statements are one transaction, as all of one message are."""
+        execution = read.execution(self._foreseen.values) if self._foreseen else ""
+        with statement_span(f"{opening.sql}; {read.sql}"):
+            try:
+                opened, rows = self._sent(read, f"{text}; {execution}")
+            except psycopg.Error as error:
+                self._fail(error)
+        self._read = read.rows(self._raw, rows)
+        self._give_back()
+        self.is_over = True
+        return opened
+
+    def _sent(self, read: Prepared, text: str) -> list[PGresult]:
+        told = self.connection.info.setdefault(PREPARED, set())
+        if read.name in told:
+            with suppress(psycopg.errors.InvalidSqlStatementName):
+                return _results(self._raw, text)
+        # Never told, or told and forgotten: psycopg has all forgotten when a savepoint is undone.
+        told.add(read.name)
+        return _results(self._raw, f"{read.preparation}; {text}")[1:]
+
+    def _fail(self, error: psycopg.Error) -> NoReturn:
+        if self._raw.pgconn.status == ConnStatus.BAD:
             # SQLAlchemy finds out by itself, and so throws away all connections of that server.
             self.connection.exec_driver_sql("SELECT 1")
+        if self._foreseen is not None:
+            # What it has prepared is not known.
+            self.connection.invalidate()
         raise OperationalError(None, None, error, hide_parameters=True)
 
     def close(self) -> None:
         """Undoes what was not committed, and gives the connection back, if there is one."""
+        self.is_over = False
+        self._give_back()
+
+    def _give_back(self) -> None:
         if self._connection is None:
             return
         connection, self._connection = self._connection, None
         try:
-            if not connection.invalidated and not _roll_back(connection.connection):
-                # Nothing is lost, and the request is decided: it shall not fail at its end.
-                connection.invalidate()
+            if not connection.invalidated:
+                _roll_back(connection)
         finally:
             connection.close()
 
 
-def _roll_back(connection: PoolProxiedConnection) -> bool:
-    """Whether the connection is fit for others: no transaction is left on it.
-
-    As psycopg does, which then also forgets all prepared statements: a precaution against
-    tables made in the transaction. Reads end like this, so that nothing would ever be prepared."""
-    raw: Any = connection.driver_connection
-    if raw.pgconn.transaction_status in UNDECIDED:
-        raw.pgconn.exec_(b"ROLLBACK")
-    return bool(raw.pgconn.transaction_status == TransactionStatus.IDLE)
+def _results(raw: Any, text: str) -> list[PGresult]:
+    """What each statement of a message has returned. psycopg's errors."""
+    raw.pgconn.send_query(text.encode())
+    results: list[PGresult] = raw.wait(generators.execute(raw.pgconn))
+    if results[-1].status not in DONE:
+        raise psycopg.errors.error_from_result(results[-1])
+    return results
 
 
-def _decoded(value: bytes | None) -> str | None:
-    return None if value is None else value.decode()
+def _roll_back(connection: Connection) -> None:
+    """Nothing is lost, and the request is decided: it shall not fail at its end."""
+    raw: Any = connection.connection.driver_connection
+    try:
+        raw.rollback()
+    except psycopg.Error:
+        connection.invalidate()
+
+
+def _row(result: PGresult) -> Fields | None:
+    if result.ntuples == 0:
+        return None
+    values = (result.get_value(0, n) for n in range(result.nfields))
+    return tuple(None if value is None else value.decode() for value in values)

@@ -1,6 +1,7 @@
 """How many statements each operation sends, whatever there is to read: no N+1 anywhere."""
 
 from collections.abc import Callable
+from itertools import chain
 
 import httpx
 import pytest
@@ -13,6 +14,8 @@ from tests.world import Json, Org
 # Who asks is looked up, and the tenant set, by the message that begins the transaction; a list may
 # need two statements.
 LIST, PAGE, ITEM = 1, 2, 1
+FORESEEN = 0
+"""Read by that message, too."""
 MOST_OF_A_LIST = 2
 
 
@@ -79,10 +82,15 @@ class Reads:
         "/api/search?q=nothing",
     )
     ITEMS = (
-        "/api/projects/{project}",
         "/api/projects/{project}/statistics?interval=week",
-        "/api/issues/{issue}",
         "/api/issues/{key}?render=html",
+        "/api/comments/{comment}?render=html",
+    )
+    FORESEEN = (
+        "/api/projects/{project}",
+        "/api/projects/{project_key}",
+        "/api/issues/{issue}",
+        "/api/issues/{key}",
         "/api/comments/{comment}",
     )
 
@@ -95,6 +103,7 @@ class TestReading:
         project, issue, comment = fill(org, rows)
         ids = {
             "project": project["id"],
+            "project_key": project["key"],
             "issue": issue["id"],
             "key": issue["key"],
             "comment": comment["id"],
@@ -102,7 +111,15 @@ class TestReading:
             "org": str(org.id),
         }
         counts = {}
-        for path in (*Reads.LISTS, *Reads.NUMBERED, *Reads.SEARCHES, *Reads.EMPTY, *Reads.ITEMS):
+        paths = (
+            Reads.LISTS,
+            Reads.NUMBERED,
+            Reads.SEARCHES,
+            Reads.EMPTY,
+            Reads.ITEMS,
+            Reads.FORESEEN,
+        )
+        for path in chain.from_iterable(paths):
             with recorded(runtime.db.engine) as statements:
                 response = org.admin.get(path.format(**ids))
             assert response.status_code == 200, response.text
@@ -113,6 +130,8 @@ class TestReading:
             assert counts[path] == PAGE, path
         for path in Reads.ITEMS:
             assert counts[path] == ITEM, path
+        for path in Reads.FORESEEN:
+            assert counts[path] == FORESEEN, path
         assert max(counts.values()) <= MOST_OF_A_LIST, counts
 
 

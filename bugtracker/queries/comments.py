@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Row, select
 
 from bugtracker.context import Context
-from bugtracker.db import given
+from bugtracker.db import Rows, given
 from bugtracker.models import Comment, Issue
 from bugtracker.paging import Page, Sorts, paginate, time_sort
 from bugtracker.security.named import OfIssue
@@ -43,6 +43,12 @@ def page(ctx: Context, issue_ref: str) -> Page:
     return paginate(ctx, statement, SORTS, **values)
 
 
+def named(org_id: UUID, ref: str) -> tuple[Rows, dict[str, Any]]:
+    """The statement about the comment of this id in an organisation, and its values."""
+    return BY_ID, {"org_id": org_id, "id": UUID(ref)}
+
+
 def find(ctx: Context, comment_id: str) -> Row[*tuple[Any, ...]] | None:
     """The comment of this id in the caller's organisation."""
-    return ctx.read(BY_ID, org_id=ctx.org_id, id=UUID(comment_id)).one_or_none()
+    statement, values = named(ctx.org_id, comment_id)
+    return ctx.read(statement, **values).one_or_none()

@@ -1,6 +1,7 @@
 """Reading projects."""
 
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Row, func, or_, select
 
@@ -8,7 +9,7 @@ from bugtracker.context import Context
 from bugtracker.db import Rows, given
 from bugtracker.models import Project
 from bugtracker.paging import Sort, Sorts, time_sort
-from bugtracker.security.named import project_named
+from bugtracker.security.named import PROJECT_KEY
 
 COLUMNS = (
     Project.id,
@@ -33,15 +34,22 @@ SORTS = Sorts(
 )
 
 
-BY_ID = select(*COLUMNS).where(
-    Project.org_id == given(Project.org_id), Project.id == given(Project.id)
-)
+HERE = select(*COLUMNS).where(Project.org_id == given(Project.org_id))
+BY_ID = HERE.where(Project.id == given(Project.id))
+BY_KEY = HERE.where(Project.key == given(Project.key))
 
 
-def find(ctx: Context, project_id: str) -> Row[*tuple[Any, ...]] | None:
+def named(org_id: UUID, ref: str) -> tuple[Rows, dict[str, Any]]:
+    """The statement about the project of this id or key in an organisation, and its values."""
+    if PROJECT_KEY.fullmatch(ref):
+        return BY_KEY, {"org_id": org_id, "key": ref.upper()}
+    return BY_ID, {"org_id": org_id, "id": UUID(ref)}
+
+
+def find(ctx: Context, ref: str) -> Row[*tuple[Any, ...]] | None:
     """The project of this id or key in the caller's organisation."""
-    found = project_named(ctx, project_id)
-    return ctx.read(BY_ID, org_id=ctx.org_id, id=found).one_or_none()
+    statement, values = named(ctx.org_id, ref)
+    return ctx.read(statement, **values).one_or_none()
 
 
 def listed(ctx: Context) -> Rows:

@@ -17,6 +17,7 @@ from bugtracker.errors import (
     SessionRequired,
     TokenInvalid,
 )
+from bugtracker.foresight import Foreseen, Foresight
 from bugtracker.messages import Message, _
 from bugtracker.models.organisation import ROLES
 from bugtracker.opening import Opened, Opening
@@ -44,9 +45,10 @@ CHALLENGE = 'Bearer realm="bugtracker", error="invalid_token"'
 
 
 def bearer_handler(
-    runtime: Runtime, operations: Mapping[str, Operation]
+    runtime: Runtime, operations: Mapping[str, Operation], foresights: Mapping[str, Foresight]
 ) -> type[AbstractSecurityHandler]:
-    """A Connexion security handler for ``bearer`` that also checks ``x-permission``."""
+    """A Connexion security handler for ``bearer`` that also checks ``x-permission``. What the
+    operations with ``foresights`` will read is read with it."""
 
     class BearerHandler(AbstractSecurityHandler):
         security_definition_key: ClassVar[str] = "x-bearerInfoFunc"
@@ -64,7 +66,7 @@ def bearer_handler(
             operation = operations[routing["operation_id"]]
             token = bearer_token(request.headers.get("authorization"))
             state = request.scope["state"]
-            opened = state[OPENED] = Opened(runtime.db)
+            opened = state[OPENED] = Opened(runtime.db, _foreseen(foresights, request))
             principal = authenticate(runtime, opened, token, state["client_ip"])
             # Before the refusal: its line in the log is all that tells who was denied what.
             state["principal"], state["operation_id"] = principal, operation.id
@@ -78,6 +80,16 @@ def bearer_handler(
             return {"sub": str(principal.account_id)}
 
     return BearerHandler
+
+
+def _foreseen(foresights: Mapping[str, Foresight], request: ConnexionRequest) -> Foreseen | None:
+    """None where a query may ask for more than the path tells."""
+    scope = request.scope
+    foresee = foresights.get(scope["extensions"]["connexion_routing"]["operation_id"])
+    if foresee is None or scope["query_string"]:
+        return None
+    [named] = request.path_params.values()
+    return foresee(named)
 
 
 def bearer_token(header: str | None) -> str:

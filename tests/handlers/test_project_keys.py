@@ -44,15 +44,15 @@ class TestKey:
         )
         refused(stranger.delete("/api/projects/TLS"), 404, "resource_not_found")
 
-    def test_costs_one_look_up(self, runtime: Runtime, org: Org, project: Json) -> None:
+    def test_costs_one_look_up_at_most(self, runtime: Runtime, org: Org, project: Json) -> None:
         org.member.create_issue(project)
-        for part in ("", "/issues", "/statistics", "/actions"):
+        for part, more in (("", 0), ("/issues", 1), ("/statistics", 1), ("/actions", 1)):
             counts = []
             for ref in (project["id"], "tls"):
                 with recorded(runtime.db.engine) as statements:
                     org.manager.get(f"/api/projects/{ref}{part}")
                 counts.append(len(statements))
-            assert counts[1] == counts[0] + 1
+            assert counts[1] == counts[0] + more
 
 
 def test_an_id_that_nothing_has_is_missing_as_ever(org: Org) -> None:

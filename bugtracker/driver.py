@@ -1,10 +1,29 @@
-"""The driver's cursor, without what nobody reads."""
+"""The driver's connection and cursor, without what nobody needs."""
 
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, overload
 
 import psycopg
+from psycopg.pq import TransactionStatus
+
+UNDECIDED = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+
+
+class Connection(psycopg.Connection[Any]):
+    """psycopg forgets all prepared statements with a transaction that is undone: a precaution
+    against tables made in it. Nothing here makes any, and reads end like this: nothing would stay
+    prepared."""
+
+    def rollback(self) -> None:
+        """Undoes what was not committed. OperationalError where the connection is not fit for
+        others then."""
+        if self.pgconn.transaction_status not in UNDECIDED:
+            super().rollback()
+            return
+        result = self.pgconn.exec_(b"ROLLBACK")
+        if self.pgconn.transaction_status != TransactionStatus.IDLE:
+            raise psycopg.errors.error_from_result(result)
 
 
 class _Columns(Sequence[psycopg.Column]):
