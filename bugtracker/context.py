@@ -82,8 +82,7 @@ class Context:
         As ``session.execute``, but where no entity is at work, past all that knows of entities;
         and what was foreseen is there already."""
         if self.opened is not None and "session" not in self.__dict__:
-            org_id = self.caller.org_id if self.caller else None
-            foreseen = self.opened.take(statement, values, org_id)
+            foreseen = self.opened.take(statement, values)
             if foreseen is not None:
                 return foreseen
             if not self.opened.is_over:

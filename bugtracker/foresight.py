@@ -94,7 +94,7 @@ class Foreseen:
     statement: Statement
     values: Mapping[str, Any]
 
-    def is_asked(self, statement: object, values: Mapping[str, Any], org_id: UUID | None) -> bool:
+    def is_asked(self, statement: object, values: Mapping[str, Any], org_id: UUID) -> bool:
         """Whether it is this one that is asked for, in the organisation it was read in."""
         return statement is self.statement and values == {**self.values, "org_id": org_id}
 

@@ -52,6 +52,9 @@ class Opened:
         self._db = db
         self._foreseen = foreseen
         self._read: Result[Any] | None = None
+        self.org_id: UUID | None = None
+        """The tenant that the transaction is in, as whoever began it has learnt: the foreseen read
+        is of no use for any other."""
         self._connection: Connection | None = None
         self.is_over = False
         """Whether the transaction ended with the foreseen read. Who wants more begins another."""
@@ -75,11 +78,11 @@ class Opened:
                 self._fail(psycopg.errors.error_from_result(result))
         return _row(result)
 
-    def take(
-        self, statement: object, values: Mapping[str, Any], org_id: UUID | None
-    ) -> Result[Any] | None:
+    def take(self, statement: object, values: Mapping[str, Any]) -> Result[Any] | None:
         """The rows of the foreseen read, once, if this is it."""
-        if self._foreseen is None or not self._foreseen.is_asked(statement, values, org_id):
+        if self._foreseen is None or self.org_id is None:
+            return None
+        if not self._foreseen.is_asked(statement, values, self.org_id):
             return None
         read, self._read = self._read, None
         return read

@@ -9,6 +9,7 @@ from bugtracker.clock import utc_now
 from bugtracker.context import Context
 from bugtracker.contract import Contract
 from bugtracker.embedded import Cluster
+from bugtracker.foresight import Foreseen
 from bugtracker.opening import Opened
 from bugtracker.runtime import Runtime
 from bugtracker.security.authentication import LIVE_SESSION
@@ -53,10 +54,15 @@ def admin_of(cluster: Cluster, runtime: Runtime) -> Admin:
 
 @contextmanager
 def opened_context(
-    runtime: Runtime, contract: Contract, org: Org, caller: Caller
+    runtime: Runtime,
+    contract: Contract,
+    org: Org,
+    caller: Caller,
+    foreseen: Foreseen | None = None,
 ) -> Iterator[Context]:
     """The context of a request that a caller makes, whose transaction has just begun."""
-    opened = Opened(runtime.db)
+    opened = Opened(runtime.db, foreseen)
+    opened.org_id = org.id
     opened.begin(LIVE_SESSION, session_id=caller.session_id, org_id=org.id)
     context = Context(
         runtime=runtime,

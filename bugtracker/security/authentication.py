@@ -68,6 +68,7 @@ def bearer_handler(
             state = request.scope["state"]
             opened = state[OPENED] = Opened(runtime.db, _foreseen(foresights, request))
             principal = authenticate(runtime, opened, token, state["client_ip"])
+            opened.org_id = principal.org_id
             # Before the refusal: its line in the log is all that tells who was denied what.
             state["principal"], state["operation_id"] = principal, operation.id
             state["account_id"], state["org_id"] = principal.account_id, principal.org_id
