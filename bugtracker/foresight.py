@@ -5,10 +5,11 @@ unless the session lives and the caller belongs to the organisation, for until t
 transaction is in none. What it found is only looked at once the caller may.
 """
 
+import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -26,16 +27,21 @@ Named = Callable[[UUID, str], tuple[Statement, dict[str, Any]]]
 
 IN_TENANT = "nullif(current_setting('app.org_id', true), '')::uuid"
 NO_ORGANISATION = UUID(int=0)
-_NUMBERS = count()
+_PLACE = re.compile(r"\$(\d+)")
 _DIALECT: Dialect = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 
 class Prepared:
-    """A statement that PostgreSQL keeps prepared, by a name that no other has in this process."""
+    """A statement that PostgreSQL keeps prepared, by a name that no other statement has: behind a
+    pooler, connections of the database are shared with other processes, older ones too."""
 
     def __init__(self, statement: Statement) -> None:
-        self.name = f"foreseen_{next(_NUMBERS)}"
         self._statement = statement
+
+    @cached_property
+    def name(self) -> str:
+        """As SQL knows it."""
+        return f"foreseen_{hashlib.sha256(self.sql.encode()).hexdigest()[:16]}"
 
     @cached_property
     def _compiled(self) -> Any:
@@ -52,10 +58,18 @@ class Prepared:
         return f"PREPARE {self.name} AS {self.sql}"
 
     def execution(self, values: Mapping[str, Literal]) -> str:
-        """The statement with these values; ``org_id`` is the one that the transaction is in."""
+        """The prepared statement with these values; ``org_id`` is that of the transaction."""
+        return f"EXECUTE {self.name}({', '.join(self._written(values))})"
+
+    def unprepared(self, values: Mapping[str, Literal]) -> str:
+        """The same, for a connection on which nothing is prepared."""
+        places = self._written(values)
+        return _PLACE.sub(lambda place: places[int(place[1]) - 1], self.sql)
+
+    def _written(self, values: Mapping[str, Literal]) -> list[str]:
         places = {name: written(value) for name, value in values.items()}
         places["org_id"] = IN_TENANT
-        return f"EXECUTE {self.name}({', '.join(places[n] for n in self._compiled.positiontup)})"
+        return [places[name] for name in self._compiled.positiontup]
 
     @cached_property
     def _columns(self) -> SimpleResultMetaData:

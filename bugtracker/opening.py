@@ -6,7 +6,6 @@ is about, where that is foreseen. Only identifiers are ever written into its tex
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
 from uuid import UUID
@@ -26,6 +25,10 @@ from bugtracker.tracing import statement_span
 Fields = tuple[str | None, ...]
 
 DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
+MISTAKEN = (
+    psycopg.errors.InvalidSqlStatementName,
+    psycopg.errors.DuplicatePreparedStatement,
+)
 PREPARED = "prepared"
 """Where a connection's info has what it was told to prepare."""
 
@@ -93,10 +96,10 @@ class Opened:
 
     def _begin_with(self, read: Prepared, opening: Opening, text: str) -> PGresult:
         """The opening's result. Both statements are one transaction, as all of one message are."""
-        execution = read.execution(self._foreseen.values) if self._foreseen else ""
+        values = self._foreseen.values if self._foreseen else {}
         with statement_span(f"{opening.sql}; {read.sql}"):
             try:
-                opened, rows = self._sent(read, f"{text}; {execution}")
+                opened, rows = self._sent(text, read, values)
             except psycopg.Error as error:
                 self._fail(error)
         self._read = read.rows(self._raw, rows)
@@ -104,14 +107,20 @@ class Opened:
         self.is_over = True
         return opened
 
-    def _sent(self, read: Prepared, text: str) -> list[PGresult]:
+    def _sent(self, text: str, read: Prepared, values: Mapping[str, Any]) -> list[PGresult]:
+        """What both have returned. A connection may have forgotten what it was told (psycopg has
+        it forget all when a savepoint is undone), or know what only others told it (behind a
+        pooler): then it is all asked once more, as nothing came of it."""
         told = self.connection.info.setdefault(PREPARED, set())
-        if read.name in told:
-            with suppress(psycopg.errors.InvalidSqlStatementName):
-                return _results(self._raw, text)
-        # Never told, or told and forgotten: psycopg has all forgotten when a savepoint is undone.
-        told.add(read.name)
-        return _results(self._raw, f"{read.preparation}; {text}")[1:]
+        preparation = "" if read.name in told else f"{read.preparation}; "
+        try:
+            message = f"{preparation}{text}; {read.execution(values)}"
+            results = _results(self._raw, message)[-2:]
+            told.add(read.name)
+        except MISTAKEN:
+            told.symmetric_difference_update({read.name})
+            results = _results(self._raw, f"{text}; {read.unprepared(values)}")
+        return results
 
     def _fail(self, error: psycopg.Error) -> NoReturn:
         if self._raw.pgconn.status == ConnStatus.BAD:

@@ -143,14 +143,24 @@ class TestOpened:
         self, one: Database, org: Org, issue: Json
     ) -> None:
         foreseen = foreseen_issue(issue["id"])
-        for forgets in (False, False, True, False):
-            if forgets:
-                with one.read() as connection:
+        for forgets, left in ((False, 1), (False, 1), (True, 0), (False, 1), (False, 1)):
+            with one.read() as connection:
+                if forgets:
                     connection.exec_driver_sql("DEALLOCATE ALL")
             opened = begun(one, org.member, org.id, foreseen)
             assert titles(opened, foreseen, org.id) == [issue["title"]]
             with one.read() as connection:
-                assert connection.scalar(PREPARED) == 1
+                assert connection.scalar(PREPARED) == left
+
+    def test_reads_where_another_has_prepared_the_same(
+        self, one: Database, org: Org, issue: Json
+    ) -> None:
+        foreseen = foreseen_issue(issue["key"])
+        with one.read() as connection:
+            connection.exec_driver_sql(prepared(foreseen.statement).preparation)
+        for _ in range(3):
+            opened = begun(one, org.member, org.id, foreseen)
+            assert titles(opened, foreseen, org.id) == [issue["title"]]
 
     def test_that_fails_gives_back_a_connection_that_others_can_use(
         self, one: Database, org: Org, issue: Json

@@ -30,7 +30,8 @@ class Comment(Versioned, Base):
 
 
 class CommentDocument(Base):
-    """What search sees of a comment by itself. Written by database triggers only."""
+    """What search sees of a comment by itself. Written by database
+    triggers, and by imports for what they insert."""
 
     __tablename__ = "comment_documents"
     __table_args__ = (

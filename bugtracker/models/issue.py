@@ -101,7 +101,8 @@ class Issue(Versioned, Base):
 
 
 class IssueDocument(Base):
-    """What search sees of an issue. Written by database triggers only."""
+    """What search sees of an issue. Written by database triggers, and by
+    imports for what they insert."""
 
     __tablename__ = "issue_documents"
     __table_args__ = (

@@ -1,0 +1,83 @@
+"""Search documents that an import makes are those that the triggers would have written."""
+
+from pathlib import Path
+from typing import Any
+
+from bugtracker.embedded import Cluster
+from tests.importing.archive import comment, issue, write
+from tests.importing.conftest import Target
+from tests.openings import admin_of
+
+MADE_ANEW = """
+CREATE TEMP TABLE kept_issues ON COMMIT DROP AS SELECT * FROM issues WHERE org_id = '{org}';
+CREATE TEMP TABLE kept_comments ON COMMIT DROP AS SELECT * FROM comments WHERE org_id = '{org}';
+DELETE FROM issues WHERE org_id = '{org}';
+INSERT INTO issues SELECT * FROM kept_issues;
+INSERT INTO comments SELECT * FROM kept_comments;
+"""
+
+
+def documents(target: Target) -> dict[str, str]:
+    """All documents, by what they are about."""
+    both = (
+        "SELECT 'issue ' || issue_id AS about, project_id, document::text FROM issue_documents"
+        " UNION ALL"
+        " SELECT 'comment ' || comment_id, project_id, document::text FROM comment_documents"
+    )
+    return {row["about"]: f"{row['project_id']} {row['document']}" for row in target.rows(both)}
+
+
+def written_by_triggers(target: Target, cluster: Cluster) -> dict[str, str]:
+    """The documents after all issues and comments were inserted once more, without any."""
+    runtime = target.org.world.runtime
+    admin = admin_of(cluster, runtime)
+    admin.execute(f"DO $$ BEGIN {MADE_ANEW.format(org=target.org.id)} END $$")
+    return documents(target)
+
+
+def babble(n: int) -> str:
+    return " ".join(f"w{n}x{word}" for word in range(180))
+
+
+class TestDocuments:
+    def test_of_new_issues_are_the_triggers(self, target: Target, cluster: Cluster) -> None:
+        said = (comment("**ebb** and `flood`", 3), comment("neap", 1), comment("", 3))
+        long = "A sentence of a long story.\n\n" * 400
+        kinds: list[Any] = [
+            issue(1, said, title="Tides", body="Slack *water*"),
+            issue(2, body=""),
+            issue(3, (comment(long),), body=long),
+        ]
+        kinds += [issue(n, (comment(f"remark {n}"),)) for n in range(4, 300)]
+        assert target.take_issues(*kinds).exit_code == 0
+        made = documents(target)
+        assert len(made) == sum(target.counts()[2:4])
+        assert made == written_by_triggers(target, cluster)
+
+    def test_of_more_words_than_one_holds_are_the_triggers(
+        self, target: Target, cluster: Cluster
+    ) -> None:
+        target.take_issues(issue(1, tuple(comment(babble(n), n) for n in range(400))))
+        made = documents(target)
+        assert len(made) == 401
+        assert made == written_by_triggers(target, cluster)
+
+    def test_of_new_comments_on_known_issues_are_written_beside_those_of_new_ones(
+        self, target: Target, cluster: Cluster
+    ) -> None:
+        target.take_issues(issue(1, (comment("ebb", 1),)))
+        more = (comment("ebb", 1), comment("flood", 2))
+        target.take_issues(issue(1, more), issue(2, (comment("neap"),)))
+        made = documents(target)
+        assert len(made) == 5
+        assert made == written_by_triggers(target, cluster)
+
+    def test_of_a_dry_run_and_of_a_file_that_fails_are_not_kept(
+        self, target: Target, tmp_path: Path
+    ) -> None:
+        target.take_issues(issue(1, (comment(),)), dry_run=True)
+        assert documents(target) == {}
+        broken = write(tmp_path / "broken.json", issue(1), issue(2, createdAt="0001-01-01T00:00Z"))
+        target.take(broken)
+        target.take_issues(issue(2, (comment("neap"),)))
+        assert len(documents(target)) == sum(target.counts()[2:4])
