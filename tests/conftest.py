@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from bugtracker import problems
 from bugtracker.app import create_app, create_runtime
 from bugtracker.contract import Contract, load_contract
+from bugtracker.db import Database
 from bugtracker.embedded import Cluster, embedded_postgres
 from bugtracker.jobs.worker import WorkerThread
 from bugtracker.logs import configure_logging
@@ -176,6 +177,15 @@ def runtime(settings: Settings) -> Iterator[Runtime]:
     runtime = create_runtime(settings)
     yield runtime
     runtime.db.close()
+
+
+@pytest.fixture
+def one(runtime: Runtime) -> Iterator[Database]:
+    """A pool of a single connection."""
+    url = runtime.db.engine.url.render_as_string(hide_password=False)
+    db = Database(url, pool_size=1, pool_timeout=0.1)
+    yield db
+    db.close()
 
 
 @pytest.fixture(scope="session")

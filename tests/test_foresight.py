@@ -1,6 +1,5 @@
 """Items are read by the message that asks who the caller is: whose they are stays as it was."""
 
-from collections.abc import Iterator
 from uuid import UUID, uuid4
 
 import pytest
@@ -21,15 +20,6 @@ from tests.recorder import recorded
 from tests.world import Caller, Json, Org, refused
 
 PREPARED = text("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'foreseen%'")
-
-
-@pytest.fixture
-def one(runtime: Runtime) -> Iterator[Database]:
-    """A pool of a single connection."""
-    url = runtime.db.engine.url.render_as_string(hide_password=False)
-    db = Database(url, pool_size=1, pool_timeout=0.1)
-    yield db
-    db.close()
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from bugtracker.db import Database
 from bugtracker.embedded import Cluster
 from bugtracker.models import Issue
 from bugtracker.opening import Opened, Opening
-from bugtracker.runtime import Runtime
 from bugtracker.security.authentication import LIVE_API_KEY, LIVE_SESSION
 from tests.openings import Admin, admin_of
 from tests.parallel import at_once, standstill
@@ -47,15 +46,6 @@ def small(
 @pytest.fixture
 def admin(small: World, cluster: Cluster) -> Admin:
     return admin_of(cluster, small.runtime)
-
-
-@pytest.fixture
-def one(runtime: Runtime) -> Iterator[Database]:
-    """A pool of a single connection."""
-    url = runtime.db.engine.url.render_as_string(hide_password=False)
-    db = Database(url, pool_size=1, pool_timeout=0.1)
-    yield db
-    db.close()
 
 
 def pool_of(db: Database) -> QueuePool:
