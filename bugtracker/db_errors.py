@@ -15,8 +15,9 @@ from bugtracker.tracebacks import QUOTING_CLASS
 log = structlog.get_logger()
 
 # SQLSTATEs that pass by themselves: lock or statement timeout, deadlock, serialization failure,
-# too many connections; classes 08 (connection) and 57 (operator intervention) as a whole.
-TRANSIENT = {"55P03", "57014", "40P01", "40001", "53300"}
+# too many connections, a kept plan of a table that has changed; classes 08 (connection) and 57
+# (operator intervention) as a whole.
+TRANSIENT = {"55P03", "57014", "40P01", "40001", "53300", "0A000"}
 TRANSIENT_CLASSES = ("08", "57")
 
 

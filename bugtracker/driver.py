@@ -7,18 +7,17 @@ from typing import Any, overload
 import psycopg
 from psycopg.pq import TransactionStatus
 
-UNDECIDED = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
-
 
 class Connection(psycopg.Connection[Any]):
     """psycopg forgets all prepared statements with a transaction that is undone: a precaution
     against tables made in it. Nothing here makes any, and reads end like this: nothing would stay
-    prepared."""
+    prepared. What has failed is forgotten all the same: it may be a plan that is kept although a
+    column has got another type."""
 
     def rollback(self) -> None:
         """Undoes what was not committed. OperationalError where the connection is not fit for
         others then."""
-        if self.pgconn.transaction_status not in UNDECIDED:
+        if self.pgconn.transaction_status != TransactionStatus.INTRANS:
             super().rollback()
             return
         result = self.pgconn.exec_(b"ROLLBACK")

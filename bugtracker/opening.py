@@ -25,9 +25,12 @@ from bugtracker.tracing import statement_span
 Fields = tuple[str | None, ...]
 
 DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
+CHANGED = psycopg.errors.FeatureNotSupported
+"""A column has got another type since the statement was prepared."""
 MISTAKEN = (
     psycopg.errors.InvalidSqlStatementName,
     psycopg.errors.DuplicatePreparedStatement,
+    CHANGED,
 )
 PREPARED = "prepared"
 """Where a connection's info has what it was told to prepare."""
@@ -110,25 +113,23 @@ class Opened:
     def _sent(self, text: str, read: Prepared, values: Mapping[str, Any]) -> list[PGresult]:
         """What both have returned. A connection may have forgotten what it was told (psycopg has
         it forget all when a savepoint is undone), or know what only others told it (behind a
-        pooler): then it is all asked once more, as nothing came of it."""
+        pooler), or an old plan: then it is all asked once more, as nothing came of it."""
         told = self.connection.info.setdefault(PREPARED, set())
         preparation = "" if read.name in told else f"{read.preparation}; "
         try:
             message = f"{preparation}{text}; {read.execution(values)}"
             results = _results(self._raw, message)[-2:]
             told.add(read.name)
-        except MISTAKEN:
+        except MISTAKEN as error:
             told.symmetric_difference_update({read.name})
-            results = _results(self._raw, f"{text}; {read.unprepared(values)}")
+            forget = f"DEALLOCATE {read.name}; " if isinstance(error, CHANGED) else ""
+            results = _results(self._raw, f"{forget}{text}; {read.unprepared(values)}")[-2:]
         return results
 
     def _fail(self, error: psycopg.Error) -> NoReturn:
         if self._raw.pgconn.status == ConnStatus.BAD:
             # SQLAlchemy finds out by itself, and so throws away all connections of that server.
             self.connection.exec_driver_sql("SELECT 1")
-        if self._foreseen is not None:
-            # What it has prepared is not known.
-            self.connection.invalidate()
         raise OperationalError(None, None, error, hide_parameters=True)
 
     def close(self) -> None:

@@ -1,5 +1,7 @@
 """Items are read by the message that asks who the caller is: whose they are stays as it was."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from uuid import UUID, uuid4
 
 import pytest
@@ -8,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from bugtracker.contract import Contract
 from bugtracker.db import Database
+from bugtracker.embedded import Cluster
 from bugtracker.foresight import Foreseen, prepared
 from bugtracker.models import Issue
 from bugtracker.opening import Opened, Opening
@@ -15,9 +18,9 @@ from bugtracker.queries import issues
 from bugtracker.queries.foreseen import FORESEEN
 from bugtracker.runtime import Runtime
 from bugtracker.security.authentication import LIVE_SESSION
-from tests.openings import opened_context
+from tests.openings import admin_of, opened_context
 from tests.recorder import recorded
-from tests.world import Caller, Json, Org, refused
+from tests.world import Caller, Json, Org, World, refused
 
 PREPARED = text("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'foreseen%'")
 
@@ -156,6 +159,7 @@ class TestOpened:
         self, one: Database, org: Org, issue: Json
     ) -> None:
         foreseen = foreseen_issue(issue["id"])
+        backends = set()
         for sql, state in (("SELECT 1/0", "22012"), ("SELEC", "42601")):
             opened = Opened(one, foreseen)
             with pytest.raises(OperationalError) as refusal:
@@ -164,6 +168,29 @@ class TestOpened:
             opened.close()
             again = begun(one, org.member, org.id, foreseen)
             assert titles(again, foreseen, org.id) == [issue["title"]]
+            with one.read() as connection:
+                backends.add(connection.scalar(text("SELECT pg_backend_pid()")))
+        assert len(backends) == 1
+
+
+class TestColumnsThatChange:
+    def test_cost_one_refusal_of_a_connection_at_most(
+        self,
+        other_world: Callable[..., AbstractContextManager[World]],
+        cluster: Cluster,
+    ) -> None:
+        with other_world(threads=2) as small:
+            org = small.create_org()
+            made = org.developer.create_issue(org.manager.create_project())
+            item, listed = f"/api/issues/{made['id']}", "/api/issues?limit=5"
+            for _ in range(40):
+                assert [org.member.get(path).status_code for path in (item, listed)] == [200, 200]
+            change = "ALTER TABLE issues ALTER COLUMN version TYPE bigint"
+            admin_of(cluster, small.runtime).execute(change)
+            assert {org.member.get(item).status_code for _ in range(40)} == {200}
+            statuses = [org.member.get(listed).status_code for _ in range(40)]
+        assert statuses[0] == 503
+        assert statuses.count(200) >= 40 - small.runtime.settings.threads
 
 
 class TestContext:

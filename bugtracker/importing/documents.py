@@ -52,6 +52,7 @@ _DOCUMENTS = text("""
 """).bindparams(bindparam("org_id", type_=Uuid), bindparam("project_id", type_=Uuid))
 
 Parameters = dict[str, Any]
+MOST_CHARACTERS = 8_000_000
 
 
 class _Vectors(NamedTuple):
@@ -92,12 +93,14 @@ class Documents:
         self._session, self._thread = session, thread
         self._org_id, self._project_id = project
 
-    def begin(self, values: Parameters) -> Future[Parameters]:
+    def begin(self, values: Parameters) -> Future[Parameters] | None:
         """Begins those of a statement that inserts issues, and perhaps comments, with these values;
-        those that :func:`with_documents` needs come of it."""
-        return self._thread.submit(
-            self._made, values["issues_rows"], values.get("comments_rows", "[]")
-        )
+        those that :func:`with_documents` needs come of it. None where the triggers have to do it:
+        of no new issue, or of more than should be in memory several times over."""
+        issues, comments = values.get("issues_rows"), values.get("comments_rows", "[]")
+        if issues is None or len(issues) + len(comments) > MOST_CHARACTERS:
+            return None
+        return self._thread.submit(self._made, issues, comments)
 
     def _made(self, issues: str, comments: str) -> Parameters:
         given = {"issues": issues, "comments": comments}
@@ -118,9 +121,14 @@ def documents(db: Database, writing: Session, project: tuple[UUID, UUID]) -> Ite
     (and learns to send vectors); its organisation and project are ``project``."""
     driver: Any = writing.connection().connection.driver_connection
     driver.adapters.register_dumper(_Vectors, _VectorsDumper)
-    with db.transaction() as session, ThreadPoolExecutor(1, "documents") as thread:
+    session, thread = db.session(), ThreadPoolExecutor(1, "documents")
+    try:
         lift_timeouts(session)
         yield Documents(session, thread, project)
+    finally:
+        # After an error nobody needs what has not begun.
+        thread.shutdown(cancel_futures=True)
+        session.close()
 
 
 @lru_cache

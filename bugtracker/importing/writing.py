@@ -96,7 +96,7 @@ class Writer:
         logins, write_people = self._people.changes()
         self._report.people |= logins
         statement = insertion(self._session, self._bulks())
-        documents = self._documents.begin(statement[1]) if statement and self._issues else None
+        documents = self._documents.begin(statement[1]) if statement else None
         self._issues, self._comments, self._events = [], [], []
         self._behind.run(lambda: self._write(write_people, statement, documents))
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bugtracker.embedded import Cluster
 from tests.importing.archive import comment, issue, write
 from tests.importing.conftest import Target
@@ -71,6 +73,13 @@ class TestDocuments:
         made = documents(target)
         assert len(made) == 5
         assert made == written_by_triggers(target, cluster)
+
+    def test_of_a_batch_too_large_to_have_beside_are_the_triggers(
+        self, target: Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bugtracker.importing.documents.MOST_CHARACTERS", 100)
+        target.take_issues(issue(1, (comment("ebb", 1),)), issue(2))
+        assert len(documents(target)) == 3
 
     def test_of_a_dry_run_and_of_a_file_that_fails_are_not_kept(
         self, target: Target, tmp_path: Path
