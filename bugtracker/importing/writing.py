@@ -29,9 +29,9 @@ LONGEST_TITLE = 200
 LONGEST_DESCRIPTION = 5000
 LONGEST_COMMENT = 2000
 EMPTY_COMMENT = "*(empty)*"
-ROWS_AT_ONCE = 500
-FIRST_ROWS = 100
-"""Of an archive, and doubled until it is enough: nobody waits for the first batch."""
+ROWS_AT_ONCE = 200
+"""Of issues and comments. Nothing is written until the documents of the first batch are made, and
+each statement costs some milliseconds."""
 
 
 class Writer:
@@ -53,7 +53,6 @@ class Writer:
     ) -> None:
         self._session, self._people, self._report, self._now = session, people, report, now
         self._behind, self._documents = behind, documents
-        self._rows_at_once = FIRST_ROWS
         self._org_id, self._project_id = project
         self._project = str(self._project_id)
         self._issues: list[Row] = []
@@ -79,8 +78,7 @@ class Writer:
         issue_id = known or self._add_issue(issue, places)
         self._report.unchanged += bool(known)
         self._add_comments(issue, issue_id, places)
-        if len(self._issues) + len(self._comments) >= self._rows_at_once:
-            self._rows_at_once = min(2 * self._rows_at_once, ROWS_AT_ONCE)
+        if len(self._issues) + len(self._comments) >= ROWS_AT_ONCE:
             self._flush()
 
     def end(self) -> None:
