@@ -11,7 +11,7 @@ from uuid import UUID
 from psycopg import pq
 from psycopg.adapt import Dumper
 from psycopg.postgres import types
-from sqlalchemy import ARRAY, Insert, Uuid, bindparam, func, insert, select, text
+from sqlalchemy import Insert, Uuid, bindparam, func, insert, select, text
 from sqlalchemy.orm import Session
 from sqlalchemy.types import UserDefinedType
 
@@ -19,8 +19,7 @@ from bugtracker.db import Database, lift_timeouts
 from bugtracker.models import CommentDocument, IssueDocument
 
 # What the triggers of comments and issues would write (migrations 0025 and 0026): of more than half
-# a megabyte of an issue's words the first are taken. ``tsvectorsend``: binary is read back without
-# parsing.
+# a megabyte of an issue's words the first are taken. Binary is read back without parsing.
 _DOCUMENTS = text("""
     WITH issues AS MATERIALIZED (
         SELECT i.id, issue_text(i.title, i.description) AS words
@@ -44,10 +43,10 @@ _DOCUMENTS = text("""
     ), scope AS MATERIALIZED (
         SELECT issue_scope(:org_id, :project_id) AS words
     )
-    SELECT 'issue', i.id, tsvectorsend(s.words || i.words || coalesce(t.words, ''))
+    SELECT 'issue', uuid_send(i.id), tsvectorsend(s.words || i.words || coalesce(t.words, ''))
     FROM scope s, issues i LEFT JOIN together t ON t.issue_id = i.id
     UNION ALL
-    SELECT 'comment', c.id, tsvectorsend(s.words || setweight(c.words, 'C'))
+    SELECT 'comment', uuid_send(c.id), tsvectorsend(s.words || setweight(c.words, 'C'))
     FROM scope s, comments c
 """).bindparams(bindparam("org_id", type_=Uuid), bindparam("project_id", type_=Uuid))
 
@@ -55,30 +54,51 @@ Parameters = dict[str, Any]
 MOST_CHARACTERS = 8_000_000
 
 
-class _Vectors(NamedTuple):
-    """Values of ``tsvector`` as PostgreSQL sends them."""
+class _Binary(NamedTuple):
+    """Values as PostgreSQL sends them."""
 
-    binary: Sequence[bytes]
+    values: Sequence[bytes]
 
 
-class _VectorsDumper(Dumper):
+class _Ids(_Binary):
+    """Values of ``uuid``."""
+
+
+class _Vectors(_Binary):
+    """Values of ``tsvector``."""
+
+
+class _ArrayDumper(Dumper):
     """An array of one dimension, in the form that PostgreSQL itself sends and receives."""
 
     format = pq.Format.BINARY
-    oid = types["tsvector"].array_oid
+    item_oid: int
 
-    def dump(self, obj: _Vectors) -> bytes:
-        dimensions = pack(">ii", len(obj.binary), 1) if obj.binary else b""
-        items = (part for item in obj.binary for part in (pack(">i", len(item)), item))
-        header = pack(">iiI", bool(obj.binary), 0, types["tsvector"].oid)
+    def dump(self, obj: _Binary) -> bytes:
+        dimensions = pack(">ii", len(obj.values), 1) if obj.values else b""
+        items = (part for value in obj.values for part in (pack(">i", len(value)), value))
+        header = pack(">iiI", bool(obj.values), 0, self.item_oid)
         return b"".join((header, dimensions, *items))
 
 
-class _VectorsType(UserDefinedType[_Vectors]):
+class _IdsDumper(_ArrayDumper):
+    oid, item_oid = types["uuid"].array_oid, types["uuid"].oid
+
+
+class _VectorsDumper(_ArrayDumper):
+    oid, item_oid = types["tsvector"].array_oid, types["tsvector"].oid
+
+
+class _Array(UserDefinedType[_Binary]):
+    """An array that goes to the driver as it is."""
+
     cache_ok = True
 
+    def __init__(self, item: str) -> None:
+        self.item = item
+
     def get_col_spec(self, **_: Any) -> str:
-        return "tsvector[]"
+        return f"{self.item}[]"
 
 
 class Documents:
@@ -105,12 +125,12 @@ class Documents:
     def _made(self, issues: str, comments: str) -> Parameters:
         given = {"issues": issues, "comments": comments}
         scope = {"org_id": self._org_id, "project_id": self._project_id}
-        made: dict[str, list[tuple[UUID, bytes]]] = {"issue": [], "comment": []}
+        made: dict[str, list[tuple[bytes, bytes]]] = {"issue": [], "comment": []}
         for kind, id, vector in self._session.execute(_DOCUMENTS, {**given, **scope}):
             made[kind].append((id, vector))
         values: Parameters = {f"documents_{name}": value for name, value in scope.items()}
         for kind, documents in made.items():
-            values[f"{kind}_ids"] = [id for id, _ in documents]
+            values[f"{kind}_ids"] = _Ids([id for id, _ in documents])
             values[f"{kind}_vectors"] = _Vectors([vector for _, vector in documents])
         return values
 
@@ -118,8 +138,9 @@ class Documents:
 @contextmanager
 def documents(db: Database, writing: Session, project: tuple[UUID, UUID]) -> Iterator[Documents]:
     """For the block; leaving it waits until nothing runs. ``writing`` will execute the statements
-    (and learns to send vectors); its organisation and project are ``project``."""
+    (and learns to send what is binary); its organisation and project are ``project``."""
     driver: Any = writing.connection().connection.driver_connection
+    driver.adapters.register_dumper(_Ids, _IdsDumper)
     driver.adapters.register_dumper(_Vectors, _VectorsDumper)
     session, thread = db.session(), ThreadPoolExecutor(1, "documents")
     try:
@@ -141,8 +162,8 @@ def with_documents(statement: Insert) -> Insert:
 
 
 def _insert(model: type[CommentDocument | IssueDocument], kind: str) -> Insert:
-    ids = bindparam(f"{kind}_ids", type_=ARRAY(Uuid))
-    vectors = bindparam(f"{kind}_vectors", type_=_VectorsType)
+    ids = bindparam(f"{kind}_ids", type_=_Array("uuid"))
+    vectors = bindparam(f"{kind}_vectors", type_=_Array("tsvector"))
     made = func.unnest(ids, vectors).table_valued("id", "vector").render_derived(f"{kind}_made")
     scope = (bindparam(f"documents_{name}", type_=Uuid) for name in ("org_id", "project_id"))
     columns = ["org_id", "project_id", f"{kind}_id", "document"]
