@@ -28,7 +28,7 @@ from bugtracker.runtime import Runtime
 from bugtracker.services import provisioning
 from bugtracker.settings import Settings
 from tests.jobs import running
-from tests.jobs.running import eventually, working
+from tests.jobs.running import eventually, jobs, working
 from tests.partners import URL, Partner, begun, create_partner, disable, wanted
 from tests.proofs.crowd import Crowd, statuses
 from tests.proofs.reporting import Report
@@ -229,7 +229,8 @@ def test_killed_after_each_step_leaves_a_whole_organisation(
     workers.killed_in(cluster, own_database, {last: len(STEPS)}, [("running", AT_ONCE, 0)])
     with working(stage):
         ended(admin, [*sagas, last])
-        eventually(lambda: len(_invited(tmp_path / "mail")) == len(STEPS))
+        eventually(lambda: {status for _, status, _ in jobs(stage)} == {"succeeded"})
+    assert len(_invited(tmp_path / "mail")) == len(STEPS)
     for saga in (*sagas, last):
         assert state(admin, saga) == ("completed", len(STEPS), 0)
         assert parts(admin, saga) == WHOLE
