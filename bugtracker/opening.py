@@ -77,7 +77,7 @@ class Opened:
         self._connection = self._db.engine.connect()
         text = opening.text(values)
         if self._foreseen is not None:
-            return _row(self._begin_with(prepared(self._foreseen.statement), opening, text))
+            return _row(self._begin_with(self._foreseen, opening, text))
         with statement_span(opening.sql):
             result = self._raw.pgconn.exec_(f"BEGIN; {text}".encode())
             if result.status != ExecStatus.TUPLES_OK:
@@ -97,12 +97,12 @@ class Opened:
     def _raw(self) -> Any:
         return self.connection.connection.driver_connection
 
-    def _begin_with(self, read: Prepared, opening: Opening, text: str) -> PGresult:
+    def _begin_with(self, foreseen: Foreseen, opening: Opening, text: str) -> PGresult:
         """The opening's result. Both statements are one transaction, as all of one message are."""
-        values = self._foreseen.values if self._foreseen else {}
+        read = prepared(foreseen.statement)
         with statement_span(f"{opening.sql}; {read.sql}"):
             try:
-                opened, rows = self._sent(text, read, values)
+                opened, rows = self._sent(text, read, foreseen.values)
             except psycopg.Error as error:
                 self._fail(error)
         self._read = read.rows(self._raw, rows)

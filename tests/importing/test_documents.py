@@ -1,15 +1,17 @@
 """Search documents that an import makes are those that the triggers would have written."""
 
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from bugtracker.embedded import Cluster
-from tests.importing.archive import comment, issue, write
+from tests.importing.archive import comment, issue
 from tests.importing.conftest import Target
-from tests.openings import admin_of
+from tests.openings import Admin, admin_of
 
+BROKEN = "Broken by a test of documents"
 MADE_ANEW = """
 CREATE TEMP TABLE kept_issues ON COMMIT DROP AS SELECT * FROM issues WHERE org_id = '{org}';
 CREATE TEMP TABLE kept_comments ON COMMIT DROP AS SELECT * FROM comments WHERE org_id = '{org}';
@@ -35,6 +37,14 @@ def written_by_triggers(target: Target, cluster: Cluster) -> dict[str, str]:
     admin = admin_of(cluster, runtime)
     admin.execute(f"DO $$ BEGIN {MADE_ANEW.format(org=target.org.id)} END $$")
     return documents(target)
+
+
+@contextmanager
+def broken(admin: Admin) -> Iterator[None]:
+    """A database that does not take issues of this title."""
+    admin.execute(f"ALTER TABLE issues ADD CONSTRAINT broken CHECK (title <> '{BROKEN}')")
+    yield
+    admin.execute("ALTER TABLE issues DROP CONSTRAINT broken")
 
 
 def babble(n: int) -> str:
@@ -82,11 +92,15 @@ class TestDocuments:
         assert len(documents(target)) == 3
 
     def test_of_a_dry_run_and_of_a_file_that_fails_are_not_kept(
-        self, target: Target, tmp_path: Path
+        self, target: Target, cluster: Cluster
     ) -> None:
+        before = target.counts()
         target.take_issues(issue(1, (comment(),)), dry_run=True)
-        assert documents(target) == {}
-        broken = write(tmp_path / "broken.json", issue(1), issue(2, createdAt="0001-01-01T00:00Z"))
-        target.take(broken)
+        assert target.counts() == before
+        issues = [issue(n, (comment(),)) for n in range(1, 300)]
+        with broken(admin_of(cluster, target.org.world.runtime)):
+            report = target.take_issues(*issues, issue(300, title=BROKEN))
+        assert report.files[0].failed
+        assert target.counts() == before
         target.take_issues(issue(2, (comment("neap"),)))
-        assert len(documents(target)) == sum(target.counts()[2:4])
+        assert len(documents(target)) == sum(target.counts()[2:4]) == 2
